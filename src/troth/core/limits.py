@@ -1,0 +1,76 @@
+"""Every bound in the system, with its unit and its reason."""
+
+from __future__ import annotations
+
+from typing import Final
+
+GID_LENGTH: Final = 128
+"""Characters of a gid: fits every store's index and an HTTP query."""
+NAME_LENGTH: Final = 128
+"""Characters of a step, saga or database name."""
+BRANCH_ID_LENGTH: Final = 256
+"""Characters of a branch id: a name, its place and its occurrence."""
+BRANCHES: Final = 1_000
+"""Branches of one transaction: above that it is a batch job, not a transaction."""
+PAYLOAD_BYTES: Final = 1024 * 1024
+"""Bytes of one encoded input, argument set or result: stored with every write that carries it."""
+REASON_LENGTH: Final = 1_000
+"""Characters kept of a reason: it is shown, stored and sent."""
+PLACE_DEPTH: Final = 16
+"""Nested gathers in one saga."""
+TRAIL_LENGTH: Final = 24
+"""Attempts kept per branch for the timeline; the first and the newest stay."""
+CHUNK_BRANCHES: Final = 32
+"""Branches stored per chunk: a write rewrites only the chunks it changed."""
+
+COORDINATOR_TIMEOUT: Final = 30.0
+"""Seconds; bounds the undecided part of a transaction."""
+PARTICIPANT_TIMEOUT: Final = 10.0
+"""Seconds; bounds one call."""
+MAX_RETRY_COUNT: Final = 3
+"""Calls of one step before the decision, the first included."""
+RETRY_INTERVAL: Final = 1.0
+"""Seconds; the first pause between two calls."""
+RETRY_CAP: Final = 30.0
+"""Seconds; the longest pause before attempts are used up."""
+RETRIES_AFTER_DECISION: Final = 10
+"""Calls after the decision before a person is asked."""
+SLOW_RETRY: Final = 60.0
+"""Seconds between the slow retries of a failed transaction."""
+ONGOING_INTERVAL: Final = 1.0
+"""Seconds until an ongoing branch is asked again, unless it says."""
+ONGOING_CAP: Final = 300.0
+"""Seconds; the longest pause an ongoing branch may ask for."""
+CLAIMS_WITHOUT_PROGRESS: Final = 10
+"""Adoptions without a new durable record before a transaction is parked as poison."""
+
+BATCH_WRITES: Final = 512
+"""Writes of one store transaction: bounds the time a commit holds the turnstile."""
+RIDE_SECONDS: Final = 0.05
+"""Seconds a riding write may wait for a forced one to carry it."""
+QUEUE_WRITES: Final = 200_000
+"""Writes waiting in the journal before new transactions are refused."""
+IN_FLIGHT: Final = 120_000
+"""Transactions driven by one node at a time; more are refused before anything is written."""
+CALLS_IN_FLIGHT: Final = 4_096
+"""Calls of one node at a time, over all destinations."""
+CALLS_PER_DESTINATION: Final = 1_024
+"""Calls of one node at a time to one destination (a step, or a service)."""
+SYNC_THREADS: Final = 32
+"""Threads for sync steps, per node."""
+SYNC_THREADS_PER_STEP: Final = 16
+"""Threads one sync step may hold: a hung one can't use up the pool."""
+SAGA_THREADS: Final = 64
+"""Threads for sync sagas without a caller (recovered or started), per node."""
+SAGA_THREADS_PER_SAGA: Final = 32
+"""Threads one sync saga's runs may hold."""
+ADOPT_PAGE: Final = 500
+"""Transactions adopted per page at take-over."""
+DRAIN_SECONDS: Final = 30.0
+"""Seconds a graceful stop waits for transactions in flight."""
+SWEEP_SECONDS: Final = 0.1
+"""Seconds between two looks at the mailbox and the other nodes' locks."""
+RETENTION_DAYS: Final = 7
+"""Days a finished transaction stays readable."""
+LEDGER_DAYS: Final = 90
+"""Days its ledger row stays: the published idempotency window."""
