@@ -1,0 +1,108 @@
+"""The declared saga: a graph of steps, run in dependency order, side by side where it allows.
+
+Roles as in Richardson, *Microservices Patterns*, chapter 4: compensable steps before, one pivot at, retriable steps after the
+point of no return. Without a pivot, the decision is that all compensable steps are done.
+"""
+
+from __future__ import annotations
+
+from troth.core.draft import Draft
+from troth.core.driving import ask, finish, forces_intent, start, uses_bare_result
+from troth.core.pivot import ask_pivot
+from troth.core.reply import NULL
+from troth.core.unwind import cancel
+from troth.core.words import Fate, Role, State
+
+
+def startable(draft: Draft, index: int) -> bool:
+    """May the step be called for the first time now?"""
+    doc, node = draft.doc, draft.plan.steps[index]
+    if draft.branches[index].fate is not Fate.IDLE or doc.doom or doc.resolving:
+        return False
+    if doc.phase is State.TRYING:
+        if node.spec.role is Role.RETRIABLE:
+            return False
+    elif doc.phase is not State.CONFIRMING:
+        return False
+    return all(draft.branches[earlier].fate is Fate.DONE for earlier in node.after)
+
+
+def start_graph(draft: Draft) -> None:
+    """Call every step that waits for nothing."""
+    for index in range(len(draft.branches)):
+        if startable(draft, index):
+            start(draft, index)
+
+
+def moved_on_graph(draft: Draft, index: int) -> None:
+    """A branch is settled: go on, or cancel."""
+    branch = draft.branches[index]
+    if branch.fate is not Fate.DONE:
+        cancel(draft, draft.doc.doom or f"{branch.name}: {branch.reason}", draft.doc.step or branch.id)
+        return
+    if index == draft.plan.pivot:
+        draft.set(state=State.CONFIRMING, phase=State.CONFIRMING, doom="", reason="", step="")
+        start_graph(draft)
+    else:
+        for later in draft.plan.steps[index].before:
+            if startable(draft, later):
+                start(draft, later)
+        decide_to_confirm(draft)
+    conclude(draft)
+
+
+def decide_to_confirm(draft: Draft) -> None:
+    """Without a pivot: once all compensable steps are done, that is the decision, forced before a retriable is called."""
+    plan = draft.plan
+    if not plan.retriables or plan.pivot >= 0 or draft.doc.phase is not State.TRYING:
+        return
+    for node, branch in zip(plan.steps, draft.branches, strict=True):
+        if node.spec.role is Role.COMPENSABLE and branch.fate is not Fate.DONE:
+            return
+    draft.set(state=State.CONFIRMING, phase=State.CONFIRMING)
+    draft.force()
+    start_graph(draft)
+
+
+def conclude(draft: Draft) -> None:
+    """Write the outcome when every branch is done."""
+    for branch in draft.branches:
+        if branch.fate is not Fate.DONE:
+            return
+    plan = draft.plan
+    results = [b.result for b in draft.branches]
+    draft.set(phase=State.CONFIRMING, result=plan.returns(draft.doc.input, results) if plan.returns else NULL)
+    finish(draft, State.CONFIRMED)
+
+
+def resume_graph(draft: Draft) -> None:
+    """Make every call that is owed and not under way."""
+    for index, branch in enumerate(draft.branches):
+        if branch.fate is Fate.CALLING and not branch.calling and not branch.due:
+            if index == draft.plan.pivot:
+                ask_pivot(draft, index)
+            else:
+                ask(draft, index)
+    start_graph(draft)
+    decide_to_confirm(draft)
+    conclude(draft)
+
+
+def mark_reached(draft: Draft) -> None:
+    """After a crash: every step that could have been called without a forced write in between may have run.
+
+    Its call and the results before it only rode with other writes, so their absence says nothing (A1).
+    """
+    for index, node in enumerate(draft.plan.steps):
+        if draft.branches[index].fate is not Fate.IDLE or forces_intent(node.spec) or uses_bare_result(draft, index):
+            continue
+        if node.spec.role is Role.RETRIABLE and draft.doc.phase is State.TRYING and draft.plan.pivot < 0:
+            continue
+        if all(may_be_done(draft, earlier) for earlier in node.after):
+            draft.put(index, unknown=True)
+
+
+def may_be_done(draft: Draft, index: int) -> bool:
+    """Could the step have been done before the crash?"""
+    branch = draft.branches[index]
+    return branch.fate in (Fate.DONE, Fate.CALLING) or branch.unknown

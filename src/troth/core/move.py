@@ -1,0 +1,190 @@
+"""Events, commands and the move between two states. See etcd/raft's `Ready`: decide, then persist, then send.
+
+A move that must be durable before anything of it may be seen carries its commands in ``after_durable``; one that may be
+lost in a crash without harm carries them in ``now``. The driver obeys; nothing else in troth knows the difference.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+from msgspec import Raw
+
+from troth.core.reply import Reply
+from troth.core.state import Saga
+from troth.core.words import Op
+
+# --- events: what can happen; `now` is microseconds, `jitter` a fraction in [0, 1) drawn by the driver
+
+
+class Replied(msgspec.Struct, frozen=True, gc=False):
+    """A call was answered."""
+
+    now: int
+    branch: int
+    op: Op
+    attempt: int
+    reply: Reply
+    jitter: float = 0.5
+
+
+class Tick(msgspec.Struct, frozen=True, gc=False):
+    """Time has passed."""
+
+    now: int
+
+
+class Called(msgspec.Struct, frozen=True, gc=False):
+    """The function calls a step, in the task that ``place`` names."""
+
+    now: int
+    place: str
+    name: str
+    args: Raw
+
+
+class Recalled(msgspec.Struct, frozen=True, gc=False):
+    """The function asks for a remembered value; without one it will draw it and tell (`Remembered`)."""
+
+    now: int
+    place: str
+
+
+class Remembered(msgspec.Struct, frozen=True, gc=False):
+    """The function drew a value (a time, a random id) that a later run shall get again."""
+
+    now: int
+    place: str
+    value: Raw
+
+
+class Returned(msgspec.Struct, frozen=True, gc=False):
+    """The function returned."""
+
+    now: int
+    result: Raw
+
+
+class Raised(msgspec.Struct, frozen=True, gc=False):
+    """An exception left the function."""
+
+    now: int
+    reason: str
+    step: str = ""
+    jitter: float = 0.5
+
+
+class Abandoned(msgspec.Struct, frozen=True, gc=False):
+    """An exception left a saga that was called inside the saga; these are the branches it recorded."""
+
+    now: int
+    branches: tuple[int, ...]
+    token: int = 0
+
+
+class Recovered(msgspec.Struct, frozen=True, gc=False):
+    """A node took the transaction over, or up again; nobody drove it for ``gap`` microseconds."""
+
+    now: int
+    gap: int
+
+
+class Doomed(msgspec.Struct, frozen=True, gc=False):
+    """Cancel while that is still possible (no node can, or should, go on with it)."""
+
+    now: int
+    reason: str
+
+
+class Retry(msgspec.Struct, frozen=True, gc=False):
+    """A person asks for another round."""
+
+    now: int
+
+
+class Resolve(msgspec.Struct, frozen=True, gc=False):
+    """A person settled what was open, by hand, and closes the transaction."""
+
+    now: int
+    reason: str
+
+
+class Poisoned(msgspec.Struct, frozen=True, gc=False):
+    """Adopted again and again without a new durable record: parked until a person looks."""
+
+    now: int
+    claims: int
+
+
+Event = (
+    Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned | Recovered | Doomed | Retry | Resolve | Poisoned
+)
+
+# --- commands: what is asked of the world
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """Call a participant."""
+
+    branch: int
+    op: Op
+    attempt: int
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """Give the function what became of its call."""
+
+    branch: int
+
+
+class Start(msgspec.Struct, frozen=True, gc=False):
+    """Run the function (again), from its beginning."""
+
+
+class Stop(msgspec.Struct, frozen=True, gc=False):
+    """The run is over: every call of the function, waiting or to come, raises `Cancelled`."""
+
+
+class Resume(msgspec.Struct, frozen=True, gc=False):
+    """What an abandoned inner saga owes is recorded: let its exception go on."""
+
+    token: int
+
+
+class Alert(msgspec.Struct, frozen=True, gc=False):
+    """Tell a person.
+
+    :param kind: ``refused_not_allowed``, ``misconfigured``, ``needs_attention``, ``poison``.
+    """
+
+    kind: str
+    branch: int
+    reason: str
+
+
+Command = Call | Answer | Start | Stop | Resume | Alert
+
+
+class Save(IntEnum):
+    """How a move goes into the log."""
+
+    NO = 0
+    """Not at all: it can be derived again."""
+    RIDE = 1
+    """With whatever is written next; a crash may lose it."""
+    FORCE = 2
+    """Before anything of it may be seen."""
+
+
+NOTHING: Final[tuple[Command, ...]] = ()
+
+
+class Move(msgspec.Struct, frozen=True):
+    """The answer of `decide`."""
+
+    state: Saga
+    now: tuple[Command, ...] = NOTHING
+    after_durable: tuple[Command, ...] = NOTHING
+    save: Save = Save.NO

@@ -1,0 +1,72 @@
+"""The point of no return. While the pivot is in doubt neither direction is allowed: ask, check or seal."""
+
+from __future__ import annotations
+
+from troth.core import limits
+from troth.core.draft import Draft
+from troth.core.driving import ask, fail, send, settle
+from troth.core.move import Replied
+from troth.core.retry import pause
+from troth.core.unwind import cancel
+from troth.core.words import Fate, Op
+
+
+def in_doubt(draft: Draft) -> int:
+    """The index of the pivot if it was called and is not settled, else -1."""
+    index = draft.pivot()
+    if index >= 0 and draft.branches[index].fate is Fate.CALLING:
+        return index
+    return -1
+
+
+def doom(draft: Draft, reason: str, step: str = "") -> None:
+    """Cancel, or settle the pivot first if it is in doubt."""
+    index = in_doubt(draft)
+    if index < 0:
+        cancel(draft, reason, step)
+        return
+    draft.set(doom=reason, step=step)
+    draft.ride()
+    if not draft.branches[index].calling:
+        settle_doubt(draft, index)
+
+
+def settle_doubt(draft: Draft, index: int) -> None:
+    """Find out, without making it happen, what became of the pivot; only a repeatable one may be asked by repeating it."""
+    spec = draft.spec(index)
+    if spec.sealable:
+        send(draft, index, Op.SEAL)
+    elif spec.checkable:
+        send(draft, index, Op.CHECK)
+    elif spec.guarded:
+        send(draft, index, Op.ACTION)
+    else:
+        fail(draft, index, "nobody can say whether the pivot happened: it has no barrier and no check", retry=False)
+
+
+def pivot_missed(draft: Draft, event: Replied) -> None:
+    """A call of the pivot did not settle it."""
+    index = event.branch
+    branch, spec, doc = draft.branches[index], draft.spec(index), draft.doc
+    used_up = branch.spent >= spec.attempts or not event.reply.retry
+    if not branch.unknown and (doc.doom or used_up):
+        settle(draft, index, Fate.NOT_DONE, reason=branch.reason)
+        return
+    asking = branch.op is not Op.ACTION or bool(doc.doom)
+    if branch.stuck or (asking and branch.spent >= limits.RETRIES_AFTER_DECISION):
+        fail(draft, index, f"the pivot is in doubt: {branch.reason}")
+    elif branch.op is Op.ACTION and (doc.doom or used_up) and branch.unknown:
+        settle_doubt(draft, index)
+    else:
+        draft.put(index, due=draft.at + pause(branch.spent, spec.interval, event.jitter))
+
+
+def ask_pivot(draft: Draft, index: int) -> None:
+    """The next call for an unsettled pivot, when its pause is over or its node came back."""
+    branch = draft.branches[index]
+    if draft.doc.doom:
+        settle_doubt(draft, index)
+    elif branch.op in (Op.SEAL, Op.CHECK):
+        send(draft, index, branch.op)
+    else:
+        ask(draft, index)

@@ -1,0 +1,272 @@
+"""The driver: load, decide, save, perform. The one place where effects are ordered.
+
+Rules (each has a mutant or a test): nothing of a move that must be durable goes out before its revision is durable; while a
+forced revision of a transaction is on its way, nothing else of that transaction goes out either; who waits is told from the
+durable state only; a node that is fenced drops everything. No thread, no asyncio, no clock: the shell hands them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from msgspec import Raw
+
+from troth.core import limits
+from troth.core.move import Command, Event, Move, Poisoned, Recovered, Save, Tick
+from troth.core.plan import Plan
+from troth.core.saga import begin, decide
+from troth.core.state import next_due
+from troth.engine.journal import Journal, Ticket
+from troth.engine.live import Live, Told, live_of, satisfied
+from troth.ports.errors import NotAccepted, StoreError
+from troth.ports.store import BatchOutcome, Record
+
+
+class Shell(Protocol):
+    """What the driver needs from the world around it."""
+
+    def now(self) -> int:
+        """Microseconds; never goes back within a node."""
+        ...
+
+    def perform(self, live: Live, command: Command) -> None:
+        """Carry a command out. What it leads to comes back through `Driver.feed`, later or at once."""
+        ...
+
+    def wake_at(self, live: Live, due: int) -> None:
+        """Feed `Tick` at ``due`` (microseconds) and not before; 0: no longer."""
+        ...
+
+    def journal_waits(self) -> None:
+        """The journal has something to do."""
+        ...
+
+    def conflicted(self, live: Live) -> None:
+        """The gid was taken: the transaction did not begin."""
+        ...
+
+    def rejected(self, live: Live, error: StoreError) -> None:
+        """The store can't hold the transaction's newest state; it is no longer driven here."""
+        ...
+
+    def forgotten(self, live: Live) -> None:
+        """The transaction is no longer in this node's memory."""
+        ...
+
+    def fenced(self) -> None:
+        """This node was declared dead: stop calling."""
+        ...
+
+    def transitioned(self, live: Live) -> None:
+        """A new state is durable: counters, metrics and alerts may show it."""
+        ...
+
+
+class Driver:
+    """Drives the transactions of one node."""
+
+    def __init__(self, shell: Shell) -> None:
+        self.shell = shell
+        self.journal = Journal(self, self.floor)
+        self.open: dict[bytes, Live] = {}
+        self.by_gid: dict[str, Live] = {}
+        self.unlogged: dict[bytes, int] = {}
+        self.last_begin = 0
+        self.accepting = True
+
+    # --- begins and floors
+
+    def draw_begin(self) -> int:
+        """A begin that is above every earlier one of this node, and above its published floor."""
+        self.last_begin = max(self.shell.now(), self.last_begin + 1)
+        return self.last_begin
+
+    def floor(self) -> int:
+        """No begin of this node, logged or not, is below it."""
+        for begun in self.unlogged.values():
+            return begun
+        return self.last_begin + 1
+
+    # --- in
+
+    def admit(self) -> None:
+        """Raise `NotAccepted` if no new transaction can be taken now. Nothing is refused after this."""
+        if not self.accepting or self.journal.dead:
+            raise NotAccepted("this node is stopping", 1.0)
+        if self.journal.trouble is not None:
+            raise NotAccepted(f"the log can't be written at present ({self.journal.trouble})", 1.0)
+        if len(self.open) >= limits.IN_FLIGHT:
+            raise NotAccepted(f"{len(self.open)} transactions are in flight on this node", 0.5)
+        if self.journal.backlog >= limits.QUEUE_WRITES:
+            raise NotAccepted("too many writes wait for the log", 0.5)
+
+    def begin(
+        self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
+        force: bool = True, host: Any = None, waiter: tuple[str, Told] | None = None,
+    ) -> Live:
+        """Take a new transaction: call `admit` first."""
+        begun = self.draw_begin()
+        now = self.shell.now()
+        move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
+        live = Live(move.state, content, fresh=fresh)
+        live.host = host
+        if waiter is not None:
+            live.waiters.append(waiter)
+        self.open[uid] = live
+        self.by_gid[gid] = live
+        self.unlogged[uid] = begun
+        self._apply(live, move, now)
+        return live
+
+    def adopt(self, record: Record, plan: Plan) -> Live:
+        """Take over a transaction whose row is already ours."""
+        live = live_of(record, plan)
+        doc = live.saga.doc
+        self.open[doc.uid] = live
+        self.by_gid[doc.gid] = live
+        return live
+
+    def recover(self, live: Live, claims: int) -> None:
+        """Drive an adopted transaction on; one that takes its nodes down is parked."""
+        now = self.shell.now()
+        if claims > limits.CLAIMS_WITHOUT_PROGRESS:
+            self.feed(live, Poisoned(now, claims))
+        else:
+            self.feed(live, Recovered(now, max(0, now - live.updated)))
+
+    def feed(self, live: Live, event: Event) -> None:
+        """Something happened to a transaction."""
+        if self.open.get(live.saga.doc.uid) is live:
+            self._apply(live, decide(live.saga, event), event.now)
+
+    def watch(self, live: Live, until: str, told: Told) -> None:
+        """Tell when the durable state is decided or finished, or needs a person; at once if it is."""
+        if live.durable is not None and satisfied(live.durable, until):
+            told(live)
+            return
+        live.waiters.append((until, told))
+        if satisfied(live.saga, until) and live.rev > live.forced_rev:
+            self._save(live, live.updated, forced=True)
+
+    # --- decide, save, perform
+
+    def _apply(self, live: Live, move: Move, now: int) -> None:
+        live.saga = move.state
+        save = move.save
+        if save is not Save.NO:
+            live.updated = now
+            forced = save is Save.FORCE or self._someone_waits(live)
+            self._save(live, now, forced=forced)
+        if move.after_durable:
+            self._after_durable(live, move.after_durable)
+        elif move.now:
+            self._now(live, move.now)
+        due = next_due(live.saga)
+        if due != live.due:
+            live.due = due
+            self.shell.wake_at(live, due)
+
+    def _save(self, live: Live, now: int, *, forced: bool) -> None:
+        live.rev += 1
+        if forced:
+            live.forced_rev = live.rev
+        self.journal.put(live, live.rev, now, forced=forced)
+        self.shell.journal_waits()
+
+    def _someone_waits(self, live: Live) -> bool:
+        for until, _ in live.waiters:
+            if satisfied(live.saga, until):
+                return True
+        return False
+
+    def _after_durable(self, live: Live, commands: tuple[Command, ...]) -> None:
+        live.held.append((live.rev, commands))
+
+    def _now(self, live: Live, commands: tuple[Command, ...]) -> None:
+        if live.forced_rev > live.durable_rev:
+            live.held.append((live.forced_rev, commands))
+        else:
+            for command in commands:
+                self.shell.perform(live, command)
+
+    # --- what became of writes (journal listener)
+
+    def durable(self, tickets: list[Ticket], outcome: BatchOutcome) -> None:
+        """A batch is in the log: release what waited for it."""
+        for ticket in tickets:
+            live: Live = ticket.owner  # type: ignore[assignment]
+            uid = live.saga.doc.uid
+            if self.open.get(uid) is not live:
+                continue
+            if uid in outcome.conflicts or uid in outcome.lost:
+                self._lose(live, began=uid in outcome.lost)
+            else:
+                self._stored(live, ticket)
+
+    def _stored(self, live: Live, ticket: Ticket) -> None:
+        rev = live.durable_rev = ticket.rev
+        live.durable = ticket.saga
+        if live.unlogged:
+            live.unlogged = False
+            self.unlogged.pop(live.saga.doc.uid, None)
+        self.shell.transitioned(live)
+        if live.waiters:
+            self._tell(live)
+        held = live.held
+        while held and held[0][0] <= rev:
+            for command in held.popleft()[1]:
+                self.shell.perform(live, command)
+        if ticket.saga is not None and ticket.saga.doc.finished:
+            self.forget(live)
+
+    def _tell(self, live: Live) -> None:
+        durable = live.durable
+        if durable is None:
+            return
+        told = [w for w in live.waiters if satisfied(durable, w[0])]
+        if told:
+            live.waiters = [w for w in live.waiters if not satisfied(durable, w[0])]
+            for _, callback in told:
+                callback(live)
+
+    def _lose(self, live: Live, *, began: bool) -> None:
+        self.forget(live)
+        if began:
+            self.shell.rejected(live, StoreError("another node owns it now"))
+        else:
+            self.shell.conflicted(live)
+
+    def rejected(self, ticket: Ticket, error: StoreError) -> None:
+        """The store can't hold this state: stop driving it here; the log still has the last good one."""
+        live: Live = ticket.owner  # type: ignore[assignment]
+        self.forget(live)
+        self.shell.rejected(live, error)
+
+    def fenced(self) -> None:
+        """Declared dead: drop everything; others go on from the log."""
+        self.accepting = False
+        self.shell.fenced()
+        for live in list(self.open.values()):
+            self.forget(live)
+
+    def forget(self, live: Live) -> None:
+        """Drop a transaction from memory; nothing more of it goes out of this node."""
+        doc = live.saga.doc
+        if self.open.get(doc.uid) is not live:
+            return
+        del self.open[doc.uid]
+        if self.by_gid.get(doc.gid) is live:
+            del self.by_gid[doc.gid]
+        self.unlogged.pop(doc.uid, None)
+        live.held.clear()
+        self.journal.drop(live)
+        if live.due:
+            live.due = 0
+            self.shell.wake_at(live, 0)
+        self.shell.forgotten(live)
+
+    def tick(self, live: Live) -> None:
+        """The time that `wake_at` named has come."""
+        live.due = 0
+        self.feed(live, Tick(self.shell.now()))

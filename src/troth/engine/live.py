@@ -1,0 +1,125 @@
+"""One transaction in a node's memory."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from troth.core import limits
+from troth.core.move import Command
+from troth.core.plan import Plan
+from troth.core.state import Branch, Saga, Transaction
+from troth.core.words import FINAL, State
+from troth.engine.journal import Ticket
+from troth.ports.store import Record, Write
+
+Told = Callable[["Live"], None]
+
+encode = msgspec.json.Encoder().encode
+decode_doc = msgspec.json.Decoder(Transaction).decode
+decode_chunk = msgspec.json.Decoder(tuple[Branch, ...]).decode
+
+
+class Live:
+    """A transaction that this node drives.
+
+    :ivar saga: its newest state, which may be ahead of the log.
+    :ivar durable: its newest state that the log is known to hold; None before the accept is durable.
+    :ivar rev: counts stored states; ``durable_rev`` is the newest durable one, ``forced_rev`` the newest that is waited for.
+    :ivar held: commands that wait for a revision to be durable.
+    :ivar waiters: (until, callback): told once when the durable state is decided or finished, or needs a person.
+    :ivar host: what runs the function, if it is one and it is running here.
+    :ivar causes: the exceptions behind the last failures, by branch index; never stored.
+    """
+
+    __slots__ = (
+        "adopted", "causes", "content", "due", "durable", "durable_rev", "forced_rev", "fresh", "held", "host", "inserted",
+        "rev", "saga", "shard", "ticket", "unlogged", "updated", "waiters", "written",
+    )  # fmt: skip
+
+    def __init__(self, saga: Saga, content: bytes, *, fresh: bool) -> None:
+        self.saga = saga
+        self.content = content
+        self.fresh = fresh
+        self.durable: Saga | None = None
+        self.rev = 0
+        self.durable_rev = 0
+        self.forced_rev = 0
+        self.inserted = False
+        self.ticket: Ticket | None = None
+        self.held: deque[tuple[int, tuple[Command, ...]]] = deque()
+        self.waiters: list[tuple[str, Told]] = []
+        self.due = 0
+        self.updated = 0
+        self.host: Any = None
+        self.causes: dict[int, BaseException] = {}
+        self.written: tuple[Branch, ...] = ()
+        self.unlogged = True
+        self.adopted = False
+        self.shard: Any = None
+
+    @property
+    def gid(self) -> str:
+        """Its public id."""
+        return self.saga.doc.gid
+
+    def as_write(self) -> Write:
+        """Its row as it is now; of a large one only the chunks of branches that changed."""
+        doc = self.saga.doc
+        chunks: tuple[tuple[int, bytes], ...] = ()
+        branches = doc.branches
+        if len(branches) > limits.CHUNK_BRANCHES:
+            chunks = self._changed_chunks(branches)
+            doc = msgspec.structs.replace(doc, branches=branches[: limits.CHUNK_BRANCHES])
+        self.written = branches
+        write = Write(
+            doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, "saga", doc.definition, doc.state.value, doc.begun,
+            self.updated, doc.finished, self.content, encode(doc), chunks,
+        )  # fmt: skip
+        self.inserted = True
+        return write
+
+    def _changed_chunks(self, branches: tuple[Branch, ...]) -> tuple[tuple[int, bytes], ...]:
+        size = limits.CHUNK_BRANCHES
+        changed = []
+        for number in range(1, (len(branches) + size - 1) // size):
+            part = branches[number * size : (number + 1) * size]
+            if part != self.written[number * size : (number + 1) * size]:
+                changed.append((number, encode(part)))
+        return tuple(changed)
+
+
+def doc_of(record: Record) -> Transaction:
+    """The transaction that a record holds."""
+    doc = decode_doc(record.body)
+    if not record.chunks:
+        return doc
+    branches = doc.branches
+    for _, body in sorted(record.chunks):
+        branches += decode_chunk(body)
+    return msgspec.structs.replace(doc, branches=branches)
+
+
+def live_of(record: Record, plan: Plan) -> Live:
+    """A stored transaction brought into memory, to be driven on."""
+    doc = doc_of(record)
+    live = Live(Saga(plan, doc), record.content, fresh=True)
+    live.durable = live.saga
+    live.rev = live.durable_rev = live.forced_rev = record.rev
+    live.inserted = True
+    live.unlogged = False
+    live.adopted = True
+    live.written = doc.branches
+    live.updated = record.updated
+    return live
+
+
+def satisfied(saga: Saga, until: str) -> bool:
+    """Is there something to tell to one who waits until then? A person's case is always told."""
+    state = saga.doc.state
+    if state in FINAL or state is State.FAILED:
+        return True
+    return until == "decided" and state is not State.TRYING
