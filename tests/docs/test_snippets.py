@@ -50,8 +50,6 @@ def test_the_links_of_a_page_lead_somewhere(path: Path) -> None:
 
 def test_blocks_follow_each_other_and_comments_change_that() -> None:
     """Blocks of a page are one program; a fresh one starts another, one not to be run is left out."""
-    text = "\n".join(
-        ["```python", "a = 1", "```", "", "<!-- no-run -->", "```python", "boom()", "```", "```sh", "ls", "```"]
-        + ["<!-- fresh -->", "", "  ```python", "  b = 2", "  ```", "```python", "c = b", "```"]
-    )
-    assert programs(text) == [[Block(2, "a = 1\n")], [Block(15, "b = 2\n"), Block(18, "c = b\n")]]
+    lines = ["```python", "a = 1", "```", "", "<!-- no-run -->", "```python", "boom()", "```", "```sh", "ls", "```"]
+    lines += ["<!-- fresh -->", "", "  ```python", "  b = 2", "  ```", "```python", "c = b", "```"]
+    assert programs("\n".join(lines)) == [[Block(2, "a = 1\n")], [Block(15, "b = 2\n"), Block(18, "c = b\n")]]

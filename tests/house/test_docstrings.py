@@ -16,15 +16,15 @@ def decorated(node: Function) -> set[str]:
     return {ast.unparse(item).rsplit(".", 1)[-1] for item in calls}
 
 
-def port_methods() -> set[str]:
-    """Methods that a port's numbered clauses describe; an adapter need not say them again."""
+def interface_methods() -> set[str]:
+    """Methods of Protocols: a documented Protocol (a port by its clauses) describes them once for all."""
     return {
         item.name
-        for module in modules("src/troth/ports")
-        for node in module.tree.body
+        for module in modules("src")
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
         for item in node.body
-        if isinstance(item, Function)
+        if isinstance(item, Function) and ast.get_docstring(node)
     }
 
 
@@ -50,7 +50,7 @@ def undocumented(module: Module, known: set[str]) -> Iterator[str]:
 
 
 def test_everything_public_has_a_docstring() -> None:
-    """A user who types help() is answered. Methods that implement a port are described by its clauses."""
-    known = port_methods()
+    """A user who types help() is answered. Methods of a Protocol are described there, once."""
+    known = interface_methods()
     found = [line for module in modules("src") for line in undocumented(module, known)]
     complain(found, "public modules, classes, functions and methods have a docstring")

@@ -8,7 +8,7 @@ import re
 from tests.house.source import ROOT, complain, modules
 
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|\bNotImplementedError\b|\bbreakpoint\(|\bpdb\.set_trace\b")
-MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+)/|\bissue #?\d|#\d{1,4}\b(?![0-9a-fA-F])")
+MACHINE = re.compile(r"(?<![\w.])/(work|root|home/\w+)/|\b(issue|ticket|pull request) #?\d", re.IGNORECASE)
 TEXTS = ("*.md", "docs/**/*.md", ".github/**/*.yml", "*.toml", "Makefile", "scripts/*", ".ci/*")
 
 

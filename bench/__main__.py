@@ -1,0 +1,103 @@
+"""``python -m bench [--quick] [--only NAME]… [--json FILE]``: measure, print tables, write JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bench import tables
+from bench.items import finished, levels, memory, processes, profile, recovery, takeover
+from bench.sizes import QUICK, Sizes
+
+ITEMS: dict[str, Any] = {
+    "levels": levels,
+    "processes": processes,
+    "finished": finished,
+    "memory": memory,
+    "recovery": recovery,
+    "takeover": takeover,
+    "profile": profile,
+}
+RESULTS = Path(__file__).with_name("results")
+
+
+def installed(name: str) -> str:
+    """The version of an installed package, or "not installed"."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on besides the code."""
+    return {
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "system": platform.platform(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "load_before": [round(value, 2) for value in os.getloadavg()],
+        "fdatasync_us": round(sync_cost() * 1e6),
+        "troth": installed("troth"),
+        "dbos": installed("dbos"),
+    }
+
+
+def sync_cost() -> float:
+    """Seconds one 4 KB write and its forcing take here: the floor of every durable answer."""
+    force = getattr(os, "fdatasync", os.fsync)
+    with tempfile.NamedTemporaryFile(dir=RESULTS.parent) as file:
+        begin = time.perf_counter()
+        for _ in range(100):
+            os.write(file.fileno(), b"x" * 4_096)
+            force(file.fileno())
+        return (time.perf_counter() - begin) / 100
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--quick", is_flag=True, help="About a second an item: shows that everything works, measures nothing.")
+@click.option("--only", multiple=True, type=click.Choice(list(ITEMS)), help="Measure only this; may be given again.")
+@click.option("--rounds", type=click.IntRange(1), help="Interleaved rounds; the median counts (default 5).")
+@click.option("--json", "target", type=click.Path(dir_okay=False, path_type=Path), help="Where the JSON goes.")
+@click.option("--strict", is_flag=True, help="Exit 1 if a bar is missed.")
+def main(quick: bool, only: tuple[str, ...], rounds: int | None, target: Path | None, strict: bool) -> None:
+    """Race troth, bare loops and DBOS side by side on this machine."""
+    sizes = QUICK if quick else Sizes()
+    if rounds:
+        sizes = type(sizes)(**{**asdict(sizes), "rounds": rounds})
+    console, progress = Console(), Console(stderr=True)
+    run: dict[str, Any] = {"machine": machine(), "sizes": asdict(sizes), "items": {}}
+    figures: dict[str, float] = {}
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="room-", dir=RESULTS.parent) as room, progress.status("") as status:
+        for name in only or ITEMS:
+            result = ITEMS[name].measure(sizes, Path(room), lambda words, name=name: status.update(f"{name}: {words}"))
+            run["items"][name] = result
+            figures.update(ITEMS[name].figures(result))
+    run["seconds"] = time.perf_counter() - begin
+    run["figures"] = figures
+    run["bars"] = tables.verdicts(figures)
+    console.print(f"{run['machine']}", style="dim", highlight=False)
+    tables.show(console, run["items"], run["bars"])
+    target = target or RESULTS / ("quick.json" if quick else "latest.json")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    console.print(f"written to {target}")
+    if strict and any(one["verdict"] == "miss" for one in run["bars"]):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
