@@ -71,12 +71,16 @@ class Write(NamedTuple):
 
 
 class Batch(NamedTuple):
+    """What one store transaction writes: its number (one more than the last), the node's floor, the rows."""
+
     number: int
     floor: int
     writes: Sequence[Write]
 
 
 class BatchOutcome(NamedTuple):
+    """What of a durable batch was not written, and why."""
+
     conflicts: frozenset[bytes] = frozenset()
     """uids of inserts that found their gid taken."""
     lost: frozenset[bytes] = frozenset()
@@ -114,6 +118,8 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 
 
 class NodeRow(msgspec.Struct, frozen=True):
+    """One incarnation of a node, alive or dead."""
+
     node: int
     incarnation: str
     """Random, never reused: 32 hex digits."""
@@ -138,6 +144,8 @@ class Request(msgspec.Struct, frozen=True):
 
 
 class Opened(NamedTuple):
+    """What a node is told when it has registered."""
+
     node: int
     floor: int
     log: str
