@@ -282,7 +282,7 @@ def answer(judged: Verdict, op: Op, own: Row | None, origin: Row | None = None) 
 
 
 def quoted(row: Row, op: Op) -> Reply:
-    """What a row says, as a reply to *op*. A sealed branch answers ``sealed`` to a seal and a final no to all others."""
+    """What a row says, as a reply to *op*; a sealed one says ``sealed`` to a seal and a final no to all others."""
     match row.outcome:
         case Outcome.DONE:
             return Reply(Word.DONE, result=row.result)

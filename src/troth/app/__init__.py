@@ -1,0 +1,1 @@
+"""The Troth object: the only code that names adapters."""
