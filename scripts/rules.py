@@ -1,0 +1,158 @@
+"""The rules as tables, made by asking the rules: `decide` and `verdict` are called with every case."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from msgspec import Raw
+
+from troth.core import barrier, limits
+from troth.core.move import Alert, Call, Event, Recovered, Replied, Resolve, Retry, Tick
+from troth.core.plan import Node, Plan, StepSpec
+from troth.core.reply import Reply
+from troth.core.retry import micros
+from troth.core.saga import begin, decide
+from troth.core.state import Saga, next_due
+from troth.core.words import Fate, Op, Role, State, Word
+
+START: Final = micros(1.0)
+WORDS: Final = (Word.DONE, Word.REFUSED, Word.ONGOING, Word.NOT_DONE, Word.UNKNOWN, Word.CONFLICT)
+PHASES: Final = ("before the decision", "pivot", "after it, forward", "backward")
+EXPLORED: Final = 30_000
+"""States after which the exploration stops; the small saga's edges are all found long before."""
+
+
+class Case(NamedTuple):
+    """A saga about to be answered: the reply goes to this branch."""
+
+    saga: Saga
+    branch: int
+
+
+def plan(guarded: bool = True) -> Plan:
+    """A, then the pivot P, then R."""
+    roles = {"A": Role.COMPENSABLE, "P": Role.PIVOT, "R": Role.RETRIABLE}
+    steps = tuple(
+        Node(f"{name}#1", StepSpec(name, role, guarded=guarded, sealable=guarded, undoable=role is Role.COMPENSABLE),
+             after=(index - 1,) if index else (), before=(index + 1,) if index < 2 else ())
+        for index, (name, role) in enumerate(roles.items())
+    )  # fmt: skip
+    return Plan("sample", "graph", steps, pivot=1, retriables=True)
+
+
+def answer(saga: Saga, index: int, word: Word, *, retry: bool = True, now: int = START) -> Event:
+    """That reply to the branch's newest call."""
+    branch = saga.doc.branches[index]
+    return Replied(now, index, branch.op, branch.attempt, Reply(word, reason="why", retry=retry))
+
+
+def cases(guarded: bool) -> dict[str, Case]:
+    """By phase, a saga whose answer is awaited there."""
+    first = begin(plan(guarded), gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START).state
+    pivot = decide(first, answer(first, 0, Word.DONE)).state
+    forward = decide(pivot, answer(pivot, 1, Word.DONE)).state
+    backward = decide(pivot, answer(pivot, 1, Word.REFUSED)).state
+    return dict(zip(PHASES, (Case(first, 0), Case(pivot, 1), Case(forward, 2), Case(backward, 0)), strict=True))
+
+
+def told(case: Case, word: Word, retry: bool) -> str:
+    """What follows from the reply, in words."""
+    before = case.saga
+    move = decide(before, answer(before, case.branch, word, retry=retry))
+    after, branch = move.state, move.state.doc.branches[case.branch]
+    said = [f"alert: {command.kind}" for command in (*move.now, *move.after_durable) if isinstance(command, Alert)]
+    if branch.fate is not before.doc.branches[case.branch].fate:
+        said.append(branch.fate.value.replace("_", " "))
+    elif branch.stuck:
+        said.append("a person is asked, slow retries go on" if branch.due else "a person is asked")
+    elif branch.due:
+        said.append(f"{branch.op.value} again after a pause")
+    elif branch.calling:
+        said.append(f"{branch.op.value} at once")
+    if branch.unknown and branch.fate is Fate.CALLING:
+        said.append("branch unknown")
+    if after.state is not before.state:
+        said.append(f"→ **{after.state.value}**")
+    calls = [c for c in (*move.now, *move.after_durable) if isinstance(c, Call) and c.branch != case.branch]
+    said += [f"{call.op.value} of the {'next' if call.branch > case.branch else 'earlier'} step" for call in calls]
+    return "; ".join(said) or "nothing"
+
+
+def replies(guarded: bool, used_up: bool) -> Iterator[tuple[str, ...]]:
+    """Rows of reply × phase."""
+    by_phase = cases(guarded)
+    for word in WORDS:
+        yield (word.value, *(told(by_phase[phase], word, not used_up) for phase in PHASES))
+
+
+def verdicts() -> Iterator[tuple[str, ...]]:
+    """Rows of the barrier's table; rows that differ only in what doesn't matter are one."""
+    groups: dict[tuple[str, str], list[barrier.Cell]] = {}
+    for cell in barrier.table():
+        groups.setdefault((cell.kind.value, cell.verdict.value), []).append(cell)
+    for (kind, verdict), cells in groups.items():
+        if verdict == barrier.Verdict.IMPOSSIBLE.value:
+            continue
+        columns = [
+            sorted({str(getattr(cell, name) or "none") for cell in cells}) for name in ("own", "origin", "opposite")
+        ]
+        older = {cell.older for cell in cells} == {True}
+        other = {cell.same_payload for cell in cells} == {False}
+        note = "older than the purge mark" if older else "other payload" if other else ""
+        yield (kind, *(any_of(column) for column in columns), note, verdict)
+
+
+def any_of(outcomes: list[str]) -> str:
+    """``any`` for all of them."""
+    return "any" if len(outcomes) == len(barrier.Outcome) + 1 else ", ".join(outcomes)
+
+
+def events(saga: Saga) -> Iterator[tuple[str, Event]]:
+    """Everything that can happen to it now."""
+    for index, branch in enumerate(saga.doc.branches):
+        if branch.calling:
+            words = (*WORDS, Word.SEALED) if branch.op is Op.SEAL else WORDS
+            for word in words:
+                yield "a reply", answer(saga, index, word)
+                yield "a reply", answer(saga, index, word, retry=False)
+    if due := next_due(saga):
+        yield "deadline" if due == saga.doc.deadline else "a pause is over", Tick(due)
+    yield "taken over", Recovered(START, 0)
+    yield "retry", Retry(START)
+    yield "resolve", Resolve(START, "by hand")
+
+
+def edges() -> dict[tuple[State, State], set[str]]:
+    """Every change of state that `decide` makes, found by walking from the beginning."""
+    starts = [
+        begin(plan(guarded), gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START).state
+        for guarded in (True, False)
+    ]
+    found: dict[tuple[State, State], set[str]] = {}
+    seen, waiting = {signature(start) for start in starts}, deque(starts)
+    while waiting and len(seen) < EXPLORED:
+        saga = waiting.popleft()
+        for why, event in events(saga):
+            after = decide(saga, event).state
+            if after.state is not saga.state:
+                found.setdefault((saga.state, after.state), set()).add(why)
+            if not after.finished and (mark := signature(after)) not in seen:
+                seen.add(mark)
+                waiting.append(after)
+    return found
+
+
+def signature(saga: Saga) -> tuple[object, ...]:
+    """What of a state matters to what can follow."""
+    doc = saga.doc
+    parts = tuple((b.fate, b.unknown, b.op, b.calling, b.stuck, bool(b.due), min(b.spent, 3)) for b in doc.branches)
+    return (saga.plan.steps[0].spec.guarded, doc.state, doc.phase, bool(doc.doom), bool(doc.stuck), bool(doc.resolving), parts)
+
+
+def bounds() -> Iterator[tuple[str, str]]:
+    """Every limit with its value."""
+    for name, value in vars(limits).items():
+        if name.isupper():
+            yield name, f"{value:,}"
