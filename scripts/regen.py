@@ -62,7 +62,7 @@ def page() -> str:
         "Bare steps (no barrier), attempts used up:",
         table(heads, rules.replies(guarded=False, used_up=True)),
         "## The barrier's verdicts",
-        "By the participant's rows: of the op itself, of its origin (the action it undoes or confirms), of its opposite.",
+        "By the participant's rows: of the op itself, of its origin (the action it undoes or confirms), its opposite.",
         table(("op", "own row", "origin", "opposite", "and", "verdict"), rules.verdicts()),
         "## Limits",
         table(("limit", "value", "meaning"), ((name, value, notes().get(name, "")) for name, value in rules.bounds())),

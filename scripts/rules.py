@@ -148,7 +148,8 @@ def signature(saga: Saga) -> tuple[object, ...]:
     """What of a state matters to what can follow."""
     doc = saga.doc
     parts = tuple((b.fate, b.unknown, b.op, b.calling, b.stuck, bool(b.due), min(b.spent, 3)) for b in doc.branches)
-    return (saga.plan.steps[0].spec.guarded, doc.state, doc.phase, bool(doc.doom), bool(doc.stuck), bool(doc.resolving), parts)
+    flags = (saga.plan.steps[0].spec.guarded, bool(doc.doom), bool(doc.stuck), bool(doc.resolving))
+    return (doc.state, doc.phase, flags, parts)
 
 
 def bounds() -> Iterator[tuple[str, str]]:

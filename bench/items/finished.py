@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench import log
+from bench.log import fill
 from bench.proxy import Proxy
 from bench.sizes import FULL, Sizes
 
@@ -23,7 +23,7 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[int, A
             say(f"making a log of {count:,} finished transactions")
             with Proxy("troth-declared", path) as seeding:
                 seeding.ready().ask("run", in_flight=16, seconds=0.2)
-            log.fill(path, count)
+            fill(path, count)
             sides[count] = stack.enter_context(Proxy("troth-declared", path)).ready()
             sides[count].ask("run", in_flight=FULL, seconds=sizes.seconds / 2)
             sides[count].freeze()

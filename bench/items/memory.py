@@ -7,18 +7,18 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench import log
+from bench.log import Look, wait
 from bench.proxy import Proxy
 from bench.sizes import Sizes
 
 
 def one(count: int, path: Path) -> dict[str, float]:
     """Begin so many with their first step held, then let them go."""
-    with Proxy("held-shut", path).ready() as side:
+    with Proxy("held-shut", path).ready() as side, Look(path) as log:
         begun = side.ask("begin", count=count)
         begin = perf_counter()
         side.ask("open_gate")
-        log.wait(path, lambda state: state.unfinished == 0)
+        wait(lambda: log.unfinished() == 0, "ending what was open")
         seconds = perf_counter() - begin
     return {
         "begun_per_second": count / begun["seconds"],

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench import log
+from bench.log import Look, wait
 from bench.proxy import Proxy
 from bench.sizes import Sizes
 
@@ -16,17 +17,19 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, A
     """Timed from the start of the second process, its interpreter and imports included."""
     path = room / "recovery.db"
     say(f"leaving {sizes.unfinished:,} transactions unfinished")
-    with Proxy("held-shut", path).ready() as dying:
+    with ExitStack() as stack:
+        dying = stack.enter_context(Proxy("held-shut", path)).ready()
+        log = stack.enter_context(Look(path))
         dying.ask("begin", count=sizes.unfinished)
-        node = log.node_of(path, dying.pid)
+        node = log.node_of(dying.pid)
         dying.kill()
-    left = log.state(path, node).owned
-    say(f"recovering {left:,} transactions")
-    begin = perf_counter()
-    with Proxy("held-open", path) as heir:
-        log.wait(path, lambda now: now.owned == 0, node)
+        left = log.unfinished()
+        say(f"recovering {left:,} transactions")
+        begin = perf_counter()
+        heir = stack.enter_context(Proxy("held-open", path))
+        wait(lambda: not log.owns_any(node), "adopting what was left")
         adopted = perf_counter() - begin
-        log.wait(path, lambda now: now.unfinished == 0)
+        wait(lambda: log.unfinished() == 0, "ending what was left")
         seconds = perf_counter() - begin
         heir.ready()
     return {"unfinished": left, "adopted_seconds": adopted, "seconds": seconds}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
-from bench import log
+from bench.log import Look, wait
 from bench.proxy import Proxy
 from bench.sizes import Sizes
 
@@ -24,18 +24,18 @@ def one(path: Path) -> dict[str, float]:
         sides = [stack.enter_context(Proxy("troth-declared", path)) for _ in range(PROCESSES)]
         for side in sides:
             side.ready()
+        log = stack.enter_context(Look(path))
         victim, *others = sides
-        node = log.node_of(path, victim.pid)
+        node = log.node_of(victim.pid)
         for side in sides:
             side.tell("run", in_flight=IN_FLIGHT, seconds=BUSY + 2.0)
-        log.wait(path, lambda now: now.owned > 0, node, patience=BUSY)
+        sleep(BUSY)
         begin = perf_counter()
         victim.kill()
-        left = log.open_of(path, node)
-        log.wait(path, lambda now: now.owned == 0, node)
+        left = log.open_of(node)
+        wait(lambda: not log.owns_any(node), "adopting what was left")
         adopted = perf_counter() - begin
-        while log.still_open(path, left):
-            pass
+        wait(lambda: not log.any_open(left), "ending what was left")
         ended = perf_counter() - begin
         for side in others:
             side.answer()

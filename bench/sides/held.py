@@ -102,14 +102,9 @@ class Held:
         gc.collect()
         return {"seconds": seconds, "bytes_each": (psutil.Process().memory_info().rss - before) / count}
 
-
     async def open_gate(self) -> None:
         """Let every open transaction go on."""
         gate.set()
-
-    async def shut_gate(self) -> None:
-        """Hold the next ones again."""
-        gate.clear()
 
 
 def make(name: str, log: str) -> Held:

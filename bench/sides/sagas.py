@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from bench.load import run
+from bench.sampling import Sampler
 from bench.sides.side import TEXT
 from troth import Troth
 
@@ -69,6 +71,12 @@ class Sagas:
     async def one(self) -> object:
         """One saga of two steps."""
         return await (function(self._order) if self._function else declared.aio(self._order))
+
+    async def profile(self, in_flight: int, seconds: float) -> list[tuple[str, float]]:
+        """Where the time goes while so many are in flight: places by their share of the samples."""
+        with Sampler() as sampler:
+            await run(self.one, in_flight, seconds)
+        return sampler.shares()
 
     def stats(self) -> dict[str, int]:
         """What the journal counted."""
