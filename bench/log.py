@@ -39,6 +39,10 @@ class Look:
         """Transactions that have not ended."""
         return int(self._db.execute("SELECT count(*) FROM tx WHERE finished = 0").fetchone()[0])
 
+    def any_unfinished(self) -> bool:
+        """Whether any has not ended."""
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM tx WHERE finished = 0)").fetchone()[0])
+
     def open_of(self, node: int) -> list[str]:
         """The gids of the unfinished transactions that a node owns."""
         return [gid for (gid,) in self._db.execute("SELECT gid FROM tx WHERE finished = 0 AND owner = ?", (node,))]

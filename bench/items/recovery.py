@@ -29,7 +29,7 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, A
         heir = stack.enter_context(Proxy("held-open", path))
         wait(lambda: not log.owns_any(node), "adopting what was left")
         adopted = perf_counter() - begin
-        wait(lambda: log.unfinished() == 0, "ending what was left")
+        wait(lambda: not log.any_unfinished(), "ending what was left")
         seconds = perf_counter() - begin
         heir.ready()
     return {"unfinished": left, "adopted_seconds": adopted, "seconds": seconds}
