@@ -1,7 +1,7 @@
 """Connection pools without threads or tasks of their own.
 
-So there is nothing to stop at a fork, and nothing bound to a loop that has ended. The newest idle
-connection is used first. A pool can be closed and used again.
+So there is nothing to stop at a fork, and nothing bound to a loop that has ended. The newest idle connection is used
+first. A pool can be closed and used again.
 """
 
 from __future__ import annotations
@@ -127,10 +127,14 @@ class AsyncPool(Generic[C]):
 
     async def take(self, patience: float) -> C:
         """A connection that nobody else uses; see `Pool.take`."""
-        try:
-            await asyncio.wait_for(self._free.acquire(), patience)
-        except TimeoutError:
-            raise NoConnectionFreeError(f"no connection became free within {patience:g} s") from None
+        if self._free.locked():
+            try:
+                async with asyncio.timeout(patience):
+                    await self._free.acquire()
+            except TimeoutError:
+                raise NoConnectionFreeError(f"no connection became free within {patience:g} s") from None
+        else:
+            await self._free.acquire()  # doesn't wait
         try:
             connection = self._shelf.pop()
             if connection is None:

@@ -1,0 +1,32 @@
+"""Real servers as fixtures, one of each per worker; a test without its server is skipped, or fails where all are required."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[object]:
+    """A private PostgreSQL for the session. Its databases are the tests' own: `PostgresServer.new_database`."""
+    pytest.importorskip("psycopg", reason="PostgreSQL: psycopg isn't installed")
+    pytest.importorskip("psutil", reason="PostgreSQL: psutil isn't installed")
+    from troth.testing.servers.postgres import PostgresServer
+    from troth.testing.servers.process import ServerUnavailableError
+
+    try:
+        server = PostgresServer()
+    except ServerUnavailableError as error:
+        pytest.skip(f"PostgreSQL: {error}")
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_uri(postgres_server: object) -> str:
+    """An empty database on it, shared by tests that keep to tables or keys of their own."""
+    uri: str = postgres_server.new_database()  # type: ignore[attr-defined]
+    return uri
