@@ -16,7 +16,7 @@ setup: ## Make .venv with everything that working on troth needs
 
 demo: ## Place a few hundred orders in three processes that are killed all the while (ARGS="--orders 100 --seed 7")
 	@sh scripts/setup.sh run >&2
-	@$(PY) -m examples.shop $(ARGS)
+	@$(PY) -m examples.orders $(ARGS)
 
 lint: ## ruff, mypy --strict, import-linter
 	@sh scripts/setup.sh dev
