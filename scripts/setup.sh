@@ -8,7 +8,7 @@
 # A stamp remembers what was installed (pyproject.toml, this path, the interpreter), so the next call returns at once
 # and needs no network.
 set -eu
-cd "$(dirname "$0")/.."
+cd "${0%/*}/.."
 
 kind=${1:-dev}
 case $kind in
