@@ -171,7 +171,7 @@ class MemoryStore:
         limit: int = 100,
         newest_first: bool = True,
     ) -> list[Record]:
-        """Transactions begun at or after ``since`` (microseconds), by seq; ``after_seq`` is the last one of the page before."""
+        """Transactions by seq, begun at or after ``since`` (microseconds); ``after_seq``: where the last page ended."""
         with self._lock:
             rows = sorted(self.log.rows.values(), key=lambda row: row.seq, reverse=newest_first)
             found = [

@@ -30,8 +30,8 @@ _PADDING: Final[tuple[Any, ...]] = (_PAD,) * _WIDTH
 _NOTHING: Final = bytearray()
 
 _INSERT: Final = """
-    INSERT INTO tx (gid, uid, rev, pattern, definition, state, begun, updated, finished, content, owner, claims, waiting,
-        body)
+    INSERT INTO tx (gid, uid, rev, pattern, definition, state, begun, updated, finished, content, owner, claims,
+        waiting, body)
     SELECT NEW.gid, NEW.uid, NEW.rev, NEW.pattern, NEW.definition, NEW.state, NEW.begun, NEW.updated, NEW.finished,
         NEW.content, {node}, 0, NEW.waiting, NEW.body WHERE {condition} ON CONFLICT (gid) DO NOTHING;"""
 _UPDATE: Final = """

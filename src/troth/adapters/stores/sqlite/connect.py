@@ -30,7 +30,7 @@ def require_version() -> None:
     if sqlite3.sqlite_version_info < OLDEST:
         needed = ".".join(map(str, OLDEST))
         raise ConfigurationError(
-            f"the SQLite log needs SQLite {needed} or newer, this Python has {sqlite3.sqlite_version}: use a newer Python"
+            f"the SQLite log needs SQLite {needed} or newer, here is {sqlite3.sqlite_version}: use a newer Python"
         )
 
 

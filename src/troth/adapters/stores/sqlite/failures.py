@@ -61,7 +61,7 @@ def reading(error: Exception, path: str) -> StoreError:
 
 def writing(error: Exception, path: str) -> StoreError:
     """The error of a write whose commit may have begun."""
-    if isinstance(error, DATA_ERRORS) or isinstance(error, sqlite3.InterfaceError | sqlite3.ProgrammingError):
+    if isinstance(error, (*DATA_ERRORS, sqlite3.InterfaceError, sqlite3.ProgrammingError)):
         return RowRejected(f"{path} can't hold a value of this batch ({error}); nothing was written.")
     code = _code(error)
     if code in _DATA:

@@ -43,13 +43,14 @@ _COUNTS: Final = """
         SELECT state, count(*) AS n FROM tx INDEXED BY tx_open WHERE finished = 0 GROUP BY state
         UNION ALL
         SELECT state, count(*) AS n FROM tx INDEXED BY tx_done WHERE finished > 0 GROUP BY state)"""
-_RECORDS: Final = """
-    SELECT group_concat(seq || ' ' || rev || ' ' || begun || ' ' || updated || ' ' || finished || ' ' || owner || ' '
-        || coalesce((SELECT alive FROM node WHERE node.node = tx.owner), 0) || ' ' || claims || ' ' || hex(uid) || ' '
-        || hex(gid) || ' ' || hex(pattern) || ' ' || hex(definition) || ' ' || hex(state) || ' ' || hex(content) || ' '
-        || hex(waiting) || ' ' || hex(body) || ' '
-        || coalesce((SELECT group_concat(number || ':' || hex(chunk.body)) FROM chunk WHERE chunk.tx = tx.seq), ''), ';')
-    FROM tx WHERE """
+_FIELDS: Final = (
+    "seq", "rev", "begun", "updated", "finished", "owner",
+    "coalesce((SELECT alive FROM node WHERE node.node = tx.owner), 0)", "claims", "hex(uid)", "hex(gid)",
+    "hex(pattern)", "hex(definition)", "hex(state)", "hex(content)", "hex(waiting)", "hex(body)",
+    "coalesce((SELECT group_concat(number || ':' || hex(chunk.body)) FROM chunk WHERE chunk.tx = tx.seq), '')",
+)  # fmt: skip
+_PACKED: Final = " || ' ' || ".join(_FIELDS)
+_RECORDS: Final = f"SELECT group_concat({_PACKED}, ';') FROM tx WHERE "
 
 
 class Reader:
@@ -174,7 +175,8 @@ class Reader:
         if not listed:
             return {}
         packed = self.value(
-            f"SELECT group_concat(seq || ' ' || hex(uid), ';') FROM tx INDEXED BY tx_open WHERE finished = 0 AND uid IN ({listed})"
+            "SELECT group_concat(seq || ' ' || hex(uid), ';') FROM tx INDEXED BY tx_open"
+            f" WHERE finished = 0 AND uid IN ({listed})"
         )
         pairs = (item.split(" ") for item in (packed or "").split(";") if item)
         return {bytes.fromhex(uid): int(seq) for seq, uid in pairs}
@@ -205,7 +207,8 @@ def _find(
         SELECT seq FROM (
             SELECT seq FROM tx INDEXED BY tx_open WHERE finished = 0 AND {where} {open_states}
             UNION ALL
-            SELECT seq FROM tx INDEXED BY tx_done WHERE state IN ({marks}) AND finished > 0 AND finished >= ? AND {where})"""
+            SELECT seq FROM tx INDEXED BY tx_done
+            WHERE state IN ({marks}) AND finished > 0 AND finished >= ? AND {where})"""
     return sql, [*given, *(wanted if states else ()), *wanted, since, *given]
 
 
@@ -224,13 +227,12 @@ def _pages(sizes: Sequence[tuple[int, int]]) -> list[list[int]]:
 
 def _record(packed: str) -> Record:
     """Unpack one row of `_RECORDS`."""
-    (seq, rev, begun, updated, finished, owner, alive, claims, uid, gid, pattern, definition, state, content, waiting, body,
-     chunks) = packed.split(" ")  # fmt: skip
+    row = packed.split(" ")
+    seq, rev, begun, updated, finished, owner, alive, claims = map(int, row[:8])
+    gid, pattern, definition, state, waiting = map(_text, (*row[9:13], row[14]))
     return Record(
-        uid=bytes.fromhex(uid), gid=_text(gid), rev=int(rev), pattern=_text(pattern), definition=_text(definition),
-        state=_text(state), begun=int(begun), updated=int(updated), finished=int(finished), content=bytes.fromhex(content),
-        owner=int(owner), owner_alive=alive == "1", claims=int(claims), waiting=_text(waiting), body=bytes.fromhex(body),
-        chunks=_chunks(chunks), seq=int(seq),
+        bytes.fromhex(row[8]), gid, rev, pattern, definition, state, begun, updated, finished, bytes.fromhex(row[13]),
+        owner, bool(alive), claims, waiting, bytes.fromhex(row[15]), _chunks(row[16]), seq,
     )  # fmt: skip
 
 

@@ -17,13 +17,14 @@ from troth.ports.errors import StoreCorrupt, StoreError, StoreTooNew
 _FIRST: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID",
     """CREATE TABLE node (
-        node INTEGER PRIMARY KEY AUTOINCREMENT, incarnation TEXT NOT NULL, alive INTEGER NOT NULL, batch INTEGER NOT NULL,
-        floor INTEGER NOT NULL, started INTEGER NOT NULL, pid INTEGER NOT NULL, host TEXT NOT NULL)""",
+        node INTEGER PRIMARY KEY AUTOINCREMENT, incarnation TEXT NOT NULL, alive INTEGER NOT NULL,
+        batch INTEGER NOT NULL, floor INTEGER NOT NULL, started INTEGER NOT NULL, pid INTEGER NOT NULL,
+        host TEXT NOT NULL)""",
     """CREATE TABLE tx (
-        seq INTEGER PRIMARY KEY, gid TEXT NOT NULL UNIQUE, uid BLOB NOT NULL, rev INTEGER NOT NULL, pattern TEXT NOT NULL,
-        definition TEXT NOT NULL, state TEXT NOT NULL, begun INTEGER NOT NULL, updated INTEGER NOT NULL,
-        finished INTEGER NOT NULL, content BLOB NOT NULL, owner INTEGER NOT NULL, claims INTEGER NOT NULL,
-        waiting TEXT NOT NULL, body BLOB NOT NULL)""",
+        seq INTEGER PRIMARY KEY, gid TEXT NOT NULL UNIQUE, uid BLOB NOT NULL, rev INTEGER NOT NULL,
+        pattern TEXT NOT NULL, definition TEXT NOT NULL, state TEXT NOT NULL, begun INTEGER NOT NULL,
+        updated INTEGER NOT NULL, finished INTEGER NOT NULL, content BLOB NOT NULL, owner INTEGER NOT NULL,
+        claims INTEGER NOT NULL, waiting TEXT NOT NULL, body BLOB NOT NULL)""",
     "CREATE INDEX tx_open ON tx (owner, begun) WHERE finished = 0",
     "CREATE INDEX tx_done ON tx (state, finished) WHERE finished > 0",
     """CREATE TABLE chunk (
@@ -60,7 +61,7 @@ def require_known(found: int, path: str) -> None:
     """:raises StoreTooNew: the file's schema is newer than this code."""
     if found > VERSION:
         raise StoreTooNew(
-            f"{path} has schema version {found}, this troth knows up to {VERSION}. Upgrade troth here; nothing was changed."
+            f"{path} has schema version {found}, this troth knows {VERSION}. Upgrade troth here; nothing was changed."
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Self
 
 from troth.adapters.stores.sqlite import connect, upkeep
 from troth.adapters.stores.sqlite.locks import Turnstile, require_flock
@@ -57,7 +58,7 @@ class SqliteViewer(Readable):
             else:
                 reader.abandon()
 
-    def __enter__(self) -> SqliteViewer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
