@@ -47,15 +47,16 @@ class Signature:
     :ivar what: how errors name the function, e.g. ``step shop.reserve``.
     :ivar parameters: by name, in order; without the connection.
     :ivar returns: the result's annotation, or ``Any``.
+    :ivar python: as `inspect` has it; without the connection.
     """
 
-    __slots__ = ("_codec", "_positional", "_python", "_result", "_simple", "_struct", "parameters", "returns", "what")
+    __slots__ = ("_codec", "_positional", "_result", "_simple", "_struct", "parameters", "python", "returns", "what")
 
     def __init__(self, what: str, parameters: list[Parameter], returns: Any, python: inspect.Signature) -> None:
         self.what = what
         self.parameters: Mapping[str, Parameter] = {each.name: each for each in parameters}
         self.returns = returns
-        self._python = python
+        self.python = python
         self._positional = sum(each.kind in _POSITIONAL for each in parameters)
         self._simple = all(each.kind is not inspect.Parameter.POSITIONAL_ONLY for each in parameters)
         self._struct = _struct(parameters)
@@ -80,7 +81,7 @@ class Signature:
                 raise DefinitionError(f"{what}: with on= its first parameter is the connection. Add one, e.g. `db`.")
             given = given[1:]
         parameters = [_parameter(fn, each, what) for each in given]
-        returns = _annotation(fn, "return", python.return_annotation, f"{what}: its result")
+        returns = annotation_of(fn, "return", python.return_annotation, f"{what}: its result")
         if returns in (typing.NoReturn, typing.Never):
             returns = None
         return cls(what, parameters, returns, python.replace(parameters=given))
@@ -141,7 +142,7 @@ class Signature:
     def _bind_slowly(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         """Binds as Python does, for its error, and for what the fast way can't."""
         try:
-            bound = self._python.bind(*args, **kwargs)
+            bound = self.python.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.what}: {error}") from None
         bound.apply_defaults()
@@ -172,7 +173,7 @@ def _parameter(fn: Callable[..., Any], given: inspect.Parameter, what: str) -> P
             f"{what}: {stars}{given.name} can't travel, because its names aren't known. "
             f"Name each parameter, or take one {'list' if stars == '*' else 'dict'}."
         )
-    annotation = _annotation(fn, given.name, given.annotation, whose)
+    annotation = annotation_of(fn, given.name, given.annotation, whose)
     codec = _codec(annotation, whose)
     if given.default is inspect.Parameter.empty:
         return Parameter(given.name, given.kind, annotation, None)
@@ -192,8 +193,13 @@ def _codec(annotation: Any, whose: str) -> Codec:
         raise DefinitionError(f"{whose}: {error.problem}. {error.cure}.") from error
 
 
-def _annotation(fn: Callable[..., Any], name: str, given: Any, whose: str) -> Any:
-    """The annotation as a type; one written as text is looked up in the function's module, and where it was defined."""
+def annotation_of(fn: Callable[..., Any], name: str, given: Any, whose: str) -> Any:
+    """An annotation as a type; one written as text is looked up in the function's module, and where it was defined.
+
+    :param name: the parameter's name, or ``return``.
+    :param whose: how errors call it.
+    :raises DefinitionError: if it can't be found.
+    """
     if given is inspect.Signature.empty:
         return Any
     inner = inspect.unwrap(fn)
