@@ -1,0 +1,172 @@
+"""The run as people see it: counters while it goes on, tables at its end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from examples.orders.front import Front
+
+INKS = {"trying": "cyan", "confirming": "cyan", "confirmed": "green", "cancelling": "yellow", "cancelled": "yellow",
+        "failed": "red"}  # fmt: skip
+EVERY = 0.2
+"""Seconds between two looks at the counters."""
+
+
+class Result(NamedTuple):
+    """A run, counted.
+
+    :param reasons: why orders were cancelled, and how many.
+    :param takeovers: from a kill to the last transaction taken over, in milliseconds, one for each kill.
+    :param invariants: by name, what speaks against it.
+    """
+
+    orders: int
+    workers: int
+    seed: int
+    states: dict[str, int]
+    reasons: dict[str, int]
+    compensations: int
+    retries: int
+    duplicates_absorbed: int
+    placed_again: int
+    kills_by_place: dict[str, int]
+    takeovers: list[float]
+    invariants: dict[str, list[str]]
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Every invariant does."""
+        return not any(self.invariants.values())
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs; see docs/demo.md for the fields."""
+        fields = self._asdict()
+        took = fields.pop("takeovers")
+        return {
+            **fields,
+            "kills": sum(self.kills_by_place.values()),
+            "takeover_ms_max": round(max(took, default=0.0), 1),
+            "takeover_ms_median": round(sorted(took)[len(took) // 2], 1) if took else 0.0,
+            "invariants": {name: not against for name, against in self.invariants.items()},
+            "problems": [f"{name}: {words}" for name, against in self.invariants.items() for words in against[:20]],
+            "seconds": round(self.seconds, 2),
+        }
+
+
+class Counters:
+    """The live view of a run.
+
+    :param console: where to; None: nobody looks.
+    """
+
+    def __init__(self, console: Console | None, orders: int) -> None:
+        self.console = console
+        self.progress = Progress(
+            TextColumn("orders"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+        )
+        self.task = self.progress.add_task("orders", total=orders)
+        self.live = Live(self.progress, console=console, refresh_per_second=5) if console is not None else None
+        self._next = 0.0
+
+    def __enter__(self) -> Self:
+        if self.live is not None:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live is not None:
+            self.live.stop()
+
+    def show(self, front: Front) -> None:
+        """Bring the view up to date, now and then."""
+        now = time.monotonic()
+        if self.live is None or now < self._next:
+            return
+        self._next = now + EVERY
+        self.progress.update(self.task, completed=front.answered)
+        self.live.update(Group(self.progress, *self._lines(front)))
+
+    def _lines(self, front: Front) -> list[Text]:
+        counts = front.evidence.log.counts()
+        states = Text("  ").join(Text(f"{state} {counts.get(state, 0)}", style=ink) for state, ink in INKS.items())
+        tally = front.tally
+        calls = Text(f"retries {tally.retries}  duplicates absorbed {tally.absorbed}", style="dim")
+        if front.kills is None:
+            return [states, calls]
+        places = "  ".join(f"{place} {count}" for place, count in front.kills.by_place.items())
+        return [states, Text(f"kills {len(front.kills.done)}: {places}", style="magenta"), calls]
+
+
+def tables(result: Result) -> list[Table]:
+    """What happened, and what holds."""
+    return [_happened(result), _invariants(result)]
+
+
+def _happened(result: Result) -> Table:
+    table = Table(title=f"{result.orders} orders, {result.workers} workers, seed {result.seed}", title_justify="left")
+    table.add_column("what")
+    table.add_column("how many", justify="right")
+    _section(table, [(f"orders {state}", count, INKS.get(state, "")) for state, count in sorted(result.states.items())])
+    _section(table, [(f"  because: {reason}", count, "dim") for reason, count in sorted(result.reasons.items())])
+    _section(table, [
+        ("compensations", result.compensations, ""), ("retries", result.retries, ""),
+        ("duplicates absorbed", result.duplicates_absorbed, ""), ("orders placed again", result.placed_again, ""),
+    ])  # fmt: skip
+    kills = result.kills_by_place
+    _section(table, [("SIGKILLs at work", sum(kills.values()), "magenta")])
+    _section(table, [(f"  {place.replace('_', ' ')}", count, "dim") for place, count in kills.items()])
+    if result.takeovers:
+        median = sorted(result.takeovers)[len(result.takeovers) // 2]
+        took = {"median": median, "longest": max(result.takeovers)}
+        _section(table, [(f"taken over after, ms ({which})", f"{ms:.0f}", "") for which, ms in took.items()])
+    return table
+
+
+def _section(table: Table, rows: Sequence[tuple[str, int | str, str]]) -> None:
+    for what, count, ink in rows:
+        table.add_row(what, str(count), style=ink)
+    table.add_section()
+
+
+def _invariants(result: Result) -> Table:
+    table = Table(title="what must hold", title_justify="left", show_header=False)
+    for name, against in result.invariants.items():
+        words = Text("holds", style="green")
+        if against:
+            more = f"\n… and {len(against) - 5} more" if len(against) > 5 else ""
+            words = Text("\n".join(against[:5]) + more, style="red")
+        table.add_row(name.replace("_", " "), words)
+    return table
+
+
+def next_steps(home: Path | None) -> str:
+    """What to try now. :param home: the folder that was kept, if it was."""
+    if home is None:
+        return "Look around in what a run leaves: make demo ARGS=\"--keep /tmp/shop\""
+    store = f"--store sqlite:///{home / 'log.db'}"
+    return (
+        f"The log and the databases are in {home}. Look around:\n"
+        f"  troth list {store}\n"
+        f"  troth show order-0002 {store}\n"
+        f"  troth doctor {store}"
+    )
+
+
+def reasons_of(reasons: Sequence[str]) -> dict[str, int]:
+    """Reasons without what they are about: ``gramophone is sold out`` counts as ``sold out``."""
+    kinds = ("sold out", "payment was declined", "timeout")
+    return dict(Counter(next((kind for kind in kinds if kind in reason), reason) for reason in reasons))
