@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Generic, Literal, TypeVar
 
 from troth.core.words import Fate, State
@@ -41,6 +42,26 @@ class Outcome(Generic[R_co]):
     result: R_co | None = None
     reason: str = ""
     branches: tuple[BranchOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionView:
+    """A transaction as the log holds it.
+
+    :param reason: why it was cancelled or needs attention, in words.
+    :param finished: when it ended, or None while it is open.
+    :param waiting_for: names of the code that no live process has, or "".
+    """
+
+    gid: str
+    definition: str
+    state: State
+    reason: str
+    begun: datetime
+    updated: datetime
+    finished: datetime | None
+    waiting_for: str
+    branches: tuple[BranchOutcome, ...]
 
 
 class AioHandle(ABC, Generic[R_co]):

@@ -19,6 +19,7 @@ from troth.core.move import (
     Raised,
     Recalled,
     Remembered,
+    Rerun,
     Resume,
     Returned,
     Start,
@@ -174,8 +175,17 @@ def moved_on_function(draft: Draft, index: int) -> None:
         elif draft.doc.doom:
             cancel(draft, draft.doc.doom, draft.doc.step)
             return
-    draft.emit(Answer(index))
+    if draft.run.live:
+        draft.emit(Answer(index))
+    elif wants_run(draft):
+        begin_run(draft)
     go_on(draft)
+
+
+def wants_run(draft: Draft) -> bool:
+    """Was the run dropped while it waited, and is there something to go on with?"""
+    doc = draft.doc
+    return not (doc.returned or doc.doom or doc.stuck or doc.resolving or doc.due)
 
 
 def go_on(draft: Draft) -> None:
@@ -189,7 +199,10 @@ def give_up(draft: Draft, index: int) -> None:
     """Attempts are used up and nobody knows whether it ran: note that, forced, before its undo is sent or the function told."""
     draft.put(index, fate=Fate.GAVE_UP, due=0)
     force_give_up(draft)
-    draft.emit(Answer(index))
+    if draft.run.live:
+        draft.emit(Answer(index))
+    elif wants_run(draft):
+        begin_run(draft)
     go_on(draft)
 
 
@@ -334,6 +347,16 @@ def resume_function(draft: Draft) -> None:
     elif draft.plan.recover == "cancel" and doc.phase is State.TRYING:
         doom(draft, "its node died, and recover='cancel'")
     else:
+        begin_run(draft)
+
+
+def rerun(draft: Draft, event: Rerun) -> None:
+    """Run the function again, now or when something that it waits for is settled."""
+    doc = draft.doc
+    if doc.phase is State.CANCELLING or doc.returned or doc.stuck or doc.resolving:
+        return
+    draft.run = NO_RUN
+    if not event.park and not doc.due:
         begin_run(draft)
 
 

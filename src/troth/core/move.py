@@ -84,6 +84,16 @@ class Abandoned(msgspec.Struct, frozen=True, gc=False):
     token: int = 0
 
 
+class Rerun(msgspec.Struct, frozen=True, gc=False):
+    """The present run of the function is lost or was dropped, while its node lives.
+
+    :param park: run it again only when something that it waits for is settled.
+    """
+
+    now: int
+    park: bool = False
+
+
 class Recovered(msgspec.Struct, frozen=True, gc=False):
     """A node took the transaction over, or up again; nobody drove it for ``gap`` microseconds."""
 
@@ -119,7 +129,7 @@ class Poisoned(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned | Recovered | Doomed | Retry | Resolve | Poisoned
+    Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned | Rerun | Recovered | Doomed | Retry | Resolve | Poisoned
 )
 
 # --- commands: what is asked of the world

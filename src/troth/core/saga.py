@@ -22,6 +22,7 @@ from troth.core.function import (
     raised,
     recalled,
     remembered,
+    rerun,
     resume_function,
     returned,
 )
@@ -39,6 +40,7 @@ from troth.core.move import (
     Recovered,
     Remembered,
     Replied,
+    Rerun,
     Resolve,
     Retry,
     Returned,
@@ -196,6 +198,7 @@ RULES: dict[type, Callable[[Draft, Any], None]] = {
     Returned: returned,
     Raised: raised,
     Abandoned: abandoned,
+    Rerun: rerun,
     Recovered: recovered,
     Doomed: doomed,
     Retry: retried,

@@ -103,14 +103,15 @@ class Driver:
 
     def begin(
         self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
-        force: bool = True, host: Any = None, waiter: tuple[str, Told] | None = None,
+        force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
     ) -> Live:
         """Take a new transaction: call `admit` first."""
         begun = self.draw_begin()
         now = self.shell.now()
         move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
         live = Live(move.state, content, fresh=fresh)
-        live.host = host
+        if host is not None:
+            live.host = host(live)
         if waiter is not None:
             live.waiters.append(waiter)
         self.open[uid] = live

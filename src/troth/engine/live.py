@@ -32,12 +32,14 @@ class Live:
     :ivar held: commands that wait for a revision to be durable.
     :ivar waiters: (until, callback): told once when the durable state is decided or finished, or needs a person.
     :ivar host: what runs the function, if it is one and it is running here.
+    :ivar lost: why those who wait can't be told here: (conflict | rejected | lost, error).
+    :ivar error: the exception that left the function; never stored.
     :ivar causes: the exceptions behind the last failures, by branch index; never stored.
     """
 
     __slots__ = (
-        "adopted", "causes", "content", "due", "durable", "durable_rev", "forced_rev", "fresh", "held", "host", "inserted",
-        "rev", "saga", "shard", "ticket", "unlogged", "updated", "waiters", "written",
+        "adopted", "causes", "content", "due", "durable", "durable_rev", "error", "forced_rev", "fresh", "held", "host", "inserted",
+        "lost", "rev", "saga", "ticket", "unlogged", "updated", "waiters", "written",
     )  # fmt: skip
 
     def __init__(self, saga: Saga, content: bytes, *, fresh: bool) -> None:
@@ -59,7 +61,8 @@ class Live:
         self.written: tuple[Branch, ...] = ()
         self.unlogged = True
         self.adopted = False
-        self.shard: Any = None
+        self.lost: tuple[str, Any] | None = None
+        self.error: BaseException | None = None
 
     @property
     def gid(self) -> str:
@@ -119,7 +122,12 @@ def live_of(record: Record, plan: Plan) -> Live:
 
 def satisfied(saga: Saga, until: str) -> bool:
     """Is there something to tell to one who waits until then? A person's case is always told."""
-    state = saga.doc.state
+    return satisfied_doc(saga.doc, until)
+
+
+def satisfied_doc(doc: Transaction, until: str) -> bool:
+    """As `satisfied`, for a stored state."""
+    state = doc.state
     if state in FINAL or state is State.FAILED:
         return True
-    return until == "decided" and state is not State.TRYING
+    return until == "accepted" or (until == "decided" and state is not State.TRYING)

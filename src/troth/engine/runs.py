@@ -32,7 +32,9 @@ def answer_of(saga: Saga, index: int) -> Raw | BaseException:
     if branch.fate is Fate.DONE:
         return branch.result
     if branch.fate is Fate.REFUSED:
-        return Refused(branch.reason)
+        refused = Refused(branch.reason)
+        refused.step = branch.id
+        return refused
     return StepFailed(branch.id, branch.reason)
 
 

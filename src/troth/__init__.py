@@ -1,0 +1,77 @@
+"""troth: every service keeps its word, or none does. Distributed transactions for Python."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from troth.app.current import Current
+    from troth.app.outcome import Handle, Outcome, TransactionView
+    from troth.app.troth import Troth
+    from troth.ports.errors import (
+        AlreadyBegun,
+        Cancelled,
+        ConfigurationError,
+        DefinitionError,
+        GidConflict,
+        InDoubt,
+        LimitExceeded,
+        NeedsAttention,
+        NotAccepted,
+        Ongoing,
+        PayloadError,
+        Refused,
+        StepFailed,
+        StoreError,
+        TrothError,
+        UnknownTransaction,
+        WrongColour,
+    )
+
+__version__ = "0.1.0"
+__all__ = [
+    "AlreadyBegun",
+    "Cancelled",
+    "ConfigurationError",
+    "Current",
+    "DefinitionError",
+    "GidConflict",
+    "Handle",
+    "InDoubt",
+    "LimitExceeded",
+    "NeedsAttention",
+    "NotAccepted",
+    "Ongoing",
+    "Outcome",
+    "PayloadError",
+    "Refused",
+    "StepFailed",
+    "StoreError",
+    "TransactionView",
+    "Troth",
+    "TrothError",
+    "UnknownTransaction",
+    "WrongColour",
+]
+_HOMES = {
+    "Troth": "troth.app.troth",
+    "Current": "troth.app.current",
+    "Handle": "troth.app.outcome",
+    "Outcome": "troth.app.outcome",
+    "TransactionView": "troth.app.outcome",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: a command line that only reads starts fast."""
+    if name not in __all__:
+        raise AttributeError(f"module 'troth' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES.get(name, "troth.ports.errors")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,165 @@
+"""Function sagas that are ``async def``: run as a task of the engine's, their step calls awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
+from typing import Any, Generic, TypeVar
+
+from msgspec import Raw
+
+from troth.app.current import SCOPE, FunctionScope
+from troth.app.reasons import why
+from troth.app.saga import Saga
+from troth.core.move import Rerun
+from troth.engine.live import Live
+from troth.engine.node import Node
+from troth.engine.participants import Host
+from troth.engine.runs import RunOver
+
+R = TypeVar("R")
+
+
+class AsyncHost(Host):
+    """Runs an async function on the node's loop.
+
+    :param context: the caller's context, copied; None: a fresh copy of the node's.
+    """
+
+    def __init__(self, node: Node, live: Live, saga: Saga[Any, Any], context: Context | None = None) -> None:
+        super().__init__(node.driver, live)
+        self.node = node
+        self.saga = saga
+        self.base = context if context is not None else copy_context()
+        self.contexts: dict[int, Context] = {}
+        self.calling: Context | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Launch the function in a task that the node keeps."""
+        self.task = self.node.loop.create_task(self._run(), context=self.base)
+        self.node.calls.tasks.add(self.task)
+        self.task.add_done_callback(self.node.calls.tasks.discard)
+
+    def context(self, index: int) -> Context | None:
+        """The context in which the step was called: its spans and request ids."""
+        return self.contexts.pop(index, None) or self.calling
+
+    async def _run(self) -> None:
+        SCOPE.set(FunctionScope(self, "0", asyncio.current_task()))
+        try:
+            given = self.saga.load(self.live.saga.doc.input)
+            value = await self.saga.fn(*given.args, **given.kwargs)
+            result = self.saga.encode_result(value)
+        except RunOver:
+            return
+        except Exception as error:
+            self.live.error = error
+            self.raised(*why(error), self.node.luck.draw())
+        except BaseException as error:
+            self._broke_off(error)
+        else:
+            self.returned(result)
+
+    def _broke_off(self, error: BaseException) -> None:
+        """Left by something that is no `Exception`: as by a crash. The node runs the function again, unless it is stopping."""
+        if self.over or self.node.stopping or self.node.dead:
+            return
+        self.over = True
+        self.driver.feed(self.live, Rerun(self.node.now()))
+
+    def call_step(self, scope: FunctionScope, name: str, args: Raw, decode: Callable[[Raw], R]) -> StepCall[R]:
+        """Record the call, in call order, and return what can be awaited for it."""
+        future: asyncio.Future[Any] = self.node.loop.create_future()
+
+        def answered(answer: Any) -> None:
+            if not future.done():
+                future.set_result(answer)
+
+        context = self.calling = copy_context()
+        try:
+            index = self.call(scope.place, name, args, answered)
+        finally:
+            self.calling = None
+        scope.collect(index)
+        if not future.done():
+            self.contexts[index] = context
+        return StepCall(future, decode)
+
+    async def leave(self, branches: list[int]) -> None:
+        """An exception leaves an inner saga: wait until what it owes is recorded."""
+        future: asyncio.Future[None] = self.node.loop.create_future()
+
+        def go_on() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        self.abandon(tuple(branches), go_on)
+        await future
+
+
+class StepCall(Coroutine[Any, Any, R], Generic[R]):
+    """A step call that is under way: a coroutine, so that ``gather`` and ``TaskGroup`` take it; one never awaited goes on too."""
+
+    __slots__ = ("_decode", "_future", "_steps")
+
+    def __init__(self, future: asyncio.Future[Any], decode: Callable[[Raw], R]) -> None:
+        self._future = future
+        self._decode = decode
+        self._steps: Generator[Any, Any, R] | None = None
+
+    def __await__(self) -> Generator[Any, Any, R]:
+        answer = yield from self._future.__await__()
+        if isinstance(answer, BaseException):
+            raise answer
+        return self._decode(answer)
+
+    def send(self, value: Any) -> Any:
+        """One step of the coroutine."""
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise inside the coroutine."""
+        if self._steps is None:
+            self._steps = self.__await__()
+        return self._steps.throw(*error)
+
+    def close(self) -> None:
+        """Stop waiting; the call goes on."""
+        if self._steps is not None:
+            self._steps.close()
+
+
+async def gather(scope: FunctionScope, awaitables: tuple[Any, ...]) -> list[Any]:
+    """Run the parts side by side, each a task with a place of its own; all end before the first error is raised."""
+    scope.check_owner("troth.gather")
+    scope.gathers += 1
+    tasks = [
+        asyncio.ensure_future(_part(scope, f"{scope.place}.{scope.gathers}_{number}", part))
+        for number, part in enumerate(awaitables)
+    ]
+    try:
+        await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        raise
+    return [task.result() for task in _raising_first(tasks)]
+
+
+async def _part(scope: FunctionScope, place: str, part: Any) -> Any:
+    SCOPE.set(FunctionScope(scope.host, place, asyncio.current_task(), collectors=scope.collectors))
+    return await part
+
+
+def _raising_first(tasks: list[asyncio.Task[Any]]) -> list[asyncio.Task[Any]]:
+    """Look at every part's exception, so that none is reported as lost; a run that is over comes before all others."""
+    errors = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    for error in errors:
+        if isinstance(error, RunOver):
+            raise error
+    return tasks

@@ -1,0 +1,110 @@
+"""Where the running code is: in a step, in a saga's function, or outside."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from troth.core.words import Op
+from troth.ports.caller import Call
+from troth.ports.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from troth.engine.participants import Host
+
+
+@dataclass(frozen=True, slots=True)
+class Current:
+    """The call that a step is running for.
+
+    :param gid: the transaction.
+    :param branch: the branch id, ``place/name#occurrence``.
+    :param op: ``action``, ``compensate`` or ``check``.
+    :param attempt: from 1, counted per op and per node life.
+    :param idempotency_key: the same for every attempt of this op on this branch and different for all others: hand it to
+        payment gateways and the like.
+    """
+
+    gid: str
+    branch: str
+    op: Op
+    attempt: int
+    idempotency_key: str
+
+
+class FunctionScope:
+    """A task or thread of a saga's function that may call steps.
+
+    :ivar place: which task: ``0`` is the function itself, ``0.1_0`` the first part of its first gather.
+    :ivar owner: the asyncio task or thread that it belongs to.
+    :ivar collectors: lists of branch indexes, one for each inner saga that is open.
+    :ivar slot: where a thread waits for answers; None in a coroutine.
+    """
+
+    __slots__ = ("collectors", "gathers", "host", "owner", "place", "slot")
+
+    def __init__(
+        self,
+        host: Host,
+        place: str,
+        owner: Any,
+        slot: SimpleQueue[Any] | None = None,
+        collectors: tuple[list[int], ...] = (),
+    ) -> None:
+        self.host = host
+        self.place = place
+        self.owner = owner
+        self.slot = slot
+        self.collectors = collectors
+        self.gathers = 0
+
+    def check_owner(self, what: str) -> None:
+        """Raise unless the running task or thread is this scope's own."""
+        here: Any = threading.get_ident() if self.slot is not None else running_task()
+        if here is not self.owner and here != self.owner:
+            spelling = "troth.parallel(*thunks)" if self.slot is not None else "troth.gather(*awaitables)"
+            raise DefinitionError(
+                f"{what} is called from a task or thread that the saga's function made itself, so its place in the saga can't be "
+                f"told apart from others'. Run the parts side by side with {spelling}, or call the step in the function."
+            )
+
+    def collect(self, index: int) -> None:
+        """Note a branch for the inner sagas that are open."""
+        for indexes in self.collectors:
+            indexes.append(index)
+
+
+SCOPE: ContextVar[FunctionScope | Call | None] = ContextVar("troth_scope", default=None)
+"""A `FunctionScope` in a saga's function, the `Call` in a step, None outside."""
+
+
+def current() -> Current:
+    """The call that the running step is for.
+
+    :raises DefinitionError: outside a step that a saga called.
+    """
+    scope = SCOPE.get()
+    if not isinstance(scope, Call):
+        raise DefinitionError("troth.current() is known only inside a step that a saga called")
+    return Current(scope.gid, scope.branch, scope.op, scope.attempt, scope.idempotency_key)
+
+
+def running_task() -> asyncio.Task[Any] | None:
+    """The asyncio task that runs here, or None."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def in_loop() -> bool:
+    """Is an event loop running in this thread?"""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -1,0 +1,220 @@
+"""Beginning, finding and waiting for transactions: what runs on a node's loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from msgspec import Raw
+
+from troth.app.host import Definition
+from troth.app.telling import cause_of
+from troth.core.plan import Plan
+from troth.core.state import Transaction
+from troth.core.words import FINAL
+from troth.engine.live import Live, doc_of, satisfied_doc
+from troth.engine.node import Node
+from troth.engine.participants import Host
+from troth.ports.errors import AlreadyBegun, GidConflict, InDoubt, NotAccepted, UnknownTransaction
+from troth.ports.store import LedgerEntry, Record
+from troth.wire.codec import content_hash
+
+UNHASHED = bytes(16)
+"""The content of a transaction whose gid we drew: it is hashed from the stored input should anyone use that gid again."""
+FIRST_LOOK = 0.01
+LAST_LOOK = 0.25
+"""Seconds between two looks at a transaction that another process drives: grows from the first to the last."""
+
+HostOf = Callable[[Live], Host]
+
+
+class Seen(NamedTuple):
+    """A transaction's durable state, and the exception behind it where it happened here."""
+
+    doc: Transaction
+    cause: BaseException | None = None
+
+
+class Beginning(NamedTuple):
+    """What a transaction shall begin with.
+
+    :param gid: given by the caller; None: generated.
+    :param host: makes the host of a function; None for a graph.
+    """
+
+    definition: Definition
+    plan: Plan
+    input: Raw
+    gid: str | None
+    timeout: float | None
+    host: HostOf | None
+
+
+def content_of(beginning: Beginning) -> bytes:
+    """The content that a repeat of the same gid must have."""
+    return content_hash("saga", beginning.plan.name, beginning.input)
+
+
+def begin(node: Node, beginning: Beginning, *, force: bool, told: Callable[[Live], None], until: str) -> Live:
+    """Begin it, or attach to the one of that gid which this node drives.
+
+    :param force: the accept shall be durable by itself (``start``).
+    :raises NotAccepted: nothing was written.
+    :raises GidConflict: the gid has other content.
+    """
+    gid = beginning.gid
+    content = UNHASHED
+    if gid is not None:
+        content = content_of(beginning)
+        live = node.driver.by_gid.get(gid)
+        if live is not None:
+            check_content(live.content, live.saga.doc, beginning)
+            node.driver.watch(live, until, told)
+            return live
+    node.driver.admit()
+    uid = node.new_uid()
+    node.counters["transactions"] += 1
+    return node.driver.begin(
+        beginning.plan, gid=gid or f"tx-{uid.hex()}", uid=uid, content=content, input=beginning.input, fresh=gid is None,
+        timeout=beginning.timeout, force=force, host=beginning.host, waiter=(until, told),
+    )  # fmt: skip
+
+
+def check_content(content: bytes, doc: Transaction, beginning: Beginning) -> None:
+    """Raise unless the transaction of that gid has the same content.
+
+    :raises GidConflict: naming what differs.
+    """
+    if content == UNHASHED:
+        content = content_hash("saga", doc.definition, doc.input)
+    if content != content_of(beginning):
+        other = f"it runs {doc.definition}" if doc.definition != beginning.plan.name else "its input differs"
+        raise GidConflict(doc.gid, other)
+
+
+def check_ledger(entry: LedgerEntry, gid: str, beginning: Beginning | None) -> None:
+    """A transaction that only the ledger remembers can't be told about: raise what can be said.
+
+    :raises GidConflict: if its content differs.
+    :raises AlreadyBegun: with its outcome.
+    """
+    if beginning is not None and entry.content not in (UNHASHED, content_of(beginning)):
+        raise GidConflict(gid, "it ended long ago")
+    raise AlreadyBegun(gid, entry.outcome)
+
+
+async def run(node: Node, beginning: Beginning, until: str = "finished") -> Seen:
+    """Begin (or attach) and wait."""
+    seen = await stored(node, beginning)
+    if seen is not None:
+        return await follow(node, seen, until)
+    future: asyncio.Future[Live] = node.loop.create_future()
+
+    def told(live: Live) -> None:
+        if not future.done():
+            future.set_result(live)
+
+    begin(node, beginning, force=False, told=told, until=until)
+    return await told_of(node, await future, beginning, until)
+
+
+async def start(node: Node, beginning: Beginning) -> str:
+    """Begin (or attach) durably; the gid."""
+    seen = await stored(node, beginning)
+    if seen is not None:
+        return seen.gid
+    future: asyncio.Future[Live] = node.loop.create_future()
+
+    def told(live: Live) -> None:
+        if not future.done():
+            future.set_result(live)
+
+    live = begin(node, beginning, force=True, told=told, until="accepted")
+    await future
+    if live.lost is not None:
+        await told_of(node, live, beginning, "accepted")
+    return live.gid
+
+
+async def stored(node: Node, beginning: Beginning) -> Record | None:
+    """The transaction of a given gid, if the log has it: a function must not run a second time."""
+    gid = beginning.gid
+    if gid is None or gid in node.driver.by_gid or beginning.host is None:
+        return None
+    return known(await node.io(node.store.get, gid), gid, beginning)
+
+
+def known(found: Record | LedgerEntry | None, gid: str, beginning: Beginning) -> Record | None:
+    """What the log has under a gid, if its content is the same.
+
+    :raises GidConflict: if it isn't.
+    :raises AlreadyBegun: if only the ledger has it.
+    """
+    if isinstance(found, LedgerEntry):
+        check_ledger(found, gid, beginning)
+    if isinstance(found, Record):
+        check_content(found.content, doc_of(found), beginning)
+        return found
+    return None
+
+
+async def told_of(node: Node, live: Live, beginning: Beginning | None, until: str) -> Seen:
+    """What a node's word about a transaction means; where it can't tell, the log does."""
+    if live.lost is None:
+        durable = live.durable or live.saga
+        return Seen(durable.doc, cause_of(live))
+    how, error = live.lost
+    if how == "in_doubt":
+        raise InDoubt(live.gid)
+    if how == "refused":
+        raise NotAccepted(str(error), 1.0)
+    if how == "rejected" and error is not None and live.durable is None:
+        raise NotAccepted(str(error), 0.0) from error
+    found = await node.io(node.store.get, live.gid)
+    if found is None:
+        raise NotAccepted("this node stopped before it was written", 1.0)
+    if beginning is not None:
+        record = known(found, live.gid, beginning)
+        return await follow(node, record or found, until)
+    return await follow(node, found, until)
+
+
+async def watch(node: Node, gid: str, until: str) -> Seen:
+    """Wait for a transaction, wherever it is driven.
+
+    :raises UnknownTransaction: if the log doesn't have it.
+    """
+    live = node.driver.by_gid.get(gid)
+    if live is not None:
+        future: asyncio.Future[Live] = node.loop.create_future()
+
+        def told(live: Live) -> None:
+            if not future.done():
+                future.set_result(live)
+
+        node.driver.watch(live, until, told)
+        return await told_of(node, await future, None, until)
+    found = await node.io(node.store.get, gid)
+    if found is None:
+        raise UnknownTransaction(gid)
+    return await follow(node, found, until)
+
+
+async def follow(node: Node, found: Record | LedgerEntry, until: str) -> Seen:
+    """Look at the log until there is something to tell. A transaction that comes to this node is waited for here."""
+    pause = FIRST_LOOK
+    while True:
+        if isinstance(found, LedgerEntry):
+            raise AlreadyBegun("this transaction", found.outcome)
+        doc = doc_of(found)
+        if until == "accepted" or doc.state in FINAL or satisfied_doc(doc, until):
+            return Seen(doc)
+        if doc.gid in node.driver.by_gid:
+            return await watch(node, doc.gid, until)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, LAST_LOOK)
+        again = await node.io(node.store.get, doc.gid)
+        if again is None:
+            raise UnknownTransaction(doc.gid)
+        found = again

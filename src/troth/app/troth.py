@@ -1,0 +1,410 @@
+"""The Troth object: what a program makes one of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import Context
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from msgspec import Raw
+
+from troth.app import invoking
+from troth.app.current import SCOPE, Current, FunctionScope, current, in_loop
+from troth.app.coroutines import AsyncHost, gather
+from troth.app.databases import open_database
+from troth.app.graph import DefinesGraphs, Graph, only_after_decision
+from troth.app.handles import TrothHandle
+from troth.app.host import Definition, Options, Spelling, Verb
+from troth.app.naming import Names, checked_gid
+from troth.app.outcome import Handle, Outcome, TransactionView
+from troth.app.participant import StepParticipant
+from troth.app.runtime import Runtime
+from troth.app.saga import DefinesSagas, Saga
+from troth.app.step import DefinesSteps, Step, check_ready
+from troth.app.stores import open_store
+from troth.app.telling import view_of
+from troth.app.threads import SyncHost, parallel
+from troth.core import limits
+from troth.core.plan import Plan, StepSpec
+from troth.engine.live import Live
+from troth.engine.node import Node
+from troth.engine.participants import Host
+from troth.participant.database import Guarded
+from troth.participant.meaning import PROGRAMMING_ERRORS
+from troth.ports.errors import AlreadyBegun, ConfigurationError, DefinitionError, StoreError, UnknownTransaction, WrongColour
+from troth.ports.store import LedgerEntry, Record, Request, Store
+from troth.wire.codec import codec_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
+    """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
+
+    :param store: where the log lives: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory://``. Nothing is opened
+        before first use. Default: the environment's ``TROTH_STORE``, else ``sqlite:///troth.db``.
+    :param outside: what a step called outside any saga is: ``call``, an ordinary call, or ``refuse``, an error.
+    :param drain: seconds that a graceful stop waits for what is in flight.
+    :param no_retry: exceptions of a step after which the same call again can't do better.
+    :raises ConfigurationError: if a setting is none that works.
+    """
+
+    def __init__(
+        self, store: str | None = None, *, outside: Literal["call", "refuse"] = "call", drain: float = limits.DRAIN_SECONDS,
+        no_retry: tuple[type[BaseException], ...] = PROGRAMMING_ERRORS,
+    ) -> None:
+        if outside not in ("call", "refuse"):
+            raise ConfigurationError(f"outside={outside!r}: say 'call' or 'refuse'")
+        self.store_url = store or os.environ.get("TROTH_STORE") or "sqlite:///troth.db"
+        self.outside = outside
+        self.no_retry = no_retry
+        self.steps: Names[Step[Any, Any]] = Names("step")
+        self.sagas: Names[Any] = Names("saga")
+        self.databases: dict[str, Guarded] = {}
+        self._participants: dict[str, StepParticipant] = {}
+        self._plans: dict[int, Plan] = {}
+        opener = open_store(self.store_url)
+        self.runtime = Runtime(opener, self, self.check, drain)
+
+    # --- definitions (app.host.Host)
+
+    def register_step(self, step: Step[Any, Any]) -> None:
+        """Take a step; called by its decorator."""
+        self.steps.add(step)
+        self._participants.clear()
+
+    def register_saga(self, saga: Any) -> None:
+        """Take a saga; called by its decorator."""
+        self.sagas.add(saga)
+        self._plans.clear()
+
+    def register_graph(self, graph: Graph[Any, Any]) -> None:
+        """Take a graph; called by `graph`."""
+        self.sagas.add(graph)
+        self._plans.clear()
+
+    def invoke_step(self, step: Step[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], spelling: Spelling) -> Any:
+        """Call a step; called by the step itself."""
+        return invoking.invoke_step(self, step, args, kwargs, spelling)
+
+    def invoke_saga(
+        self, definition: Any, args: tuple[Any, ...], kwargs: dict[str, Any], verb: Verb, spelling: Spelling, options: Options
+    ) -> Any:
+        """Call, run or start a saga; called by the saga itself."""
+        return invoking.invoke_saga(self, definition, args, kwargs, verb, spelling, options)
+
+    def database(self, name: str, target: str, **options: Any) -> Guarded:
+        """A database for steps to run on (``on=``). The barrier lives there too. Nothing is opened before first use.
+
+        :param name: how errors and metrics call it.
+        :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+        :raises ConfigurationError: if the name is taken, or an option is none that works.
+        """
+        if name in self.databases:
+            raise ConfigurationError(f"database {name!r} is defined twice; give one of them another name")
+        self.databases[name] = open_database(name, target, **options)
+        return self.databases[name]
+
+    def check(self) -> None:
+        """Check all definitions, as a node does when it starts.
+
+        :raises DefinitionError: naming the step and the cure.
+        """
+        graphs = [each for each in self.sagas if isinstance(each, Graph)]
+        for graph in graphs:
+            graph.check()
+        check_ready(self.steps, only_after_decision(graphs))
+
+    def definition(self, name: str) -> Any:
+        """The saga or graph of a stored name, aliases included, or None."""
+        return self.sagas.find(name)
+
+    # --- the engine's registry
+
+    def participant(self, name: str) -> StepParticipant | None:
+        """The step of a stored name, for the engine."""
+        found = self._participants.get(name)
+        if found is None:
+            step = self.steps.find(name)
+            if step is None:
+                return None
+            found = self._participants[name] = StepParticipant(step, self.no_retry)
+        return found
+
+    def plan(self, definition: str, form: str) -> Plan | None:
+        """The plan of a stored name, for the engine."""
+        found = self.sagas.find(definition)
+        if found is None or isinstance(found, Graph) is not (form == "graph"):
+            return None
+        return self.plan_of(found)
+
+    def plan_of(self, definition: Any) -> Plan:
+        """The plan of a definition, made once."""
+        plan = self._plans.get(id(definition))
+        if plan is None:
+            plan = definition.plan if isinstance(definition, Graph) else definition.plan(self._spec, self._same)
+            self._plans[id(definition)] = plan
+        return plan
+
+    def _spec(self, name: str) -> StepSpec | None:
+        step = self.steps.find(name)
+        return None if step is None else step.spec
+
+    def _same(self, name: str, recorded: Raw, called: Raw) -> bool:
+        step = self.steps.find(name)
+        return step is not None and step.signature.same(recorded, called)
+
+    def host(self, live: Live) -> Host:
+        """A host for a function without a caller, for the engine."""
+        node = self.runtime.node
+        assert node is not None
+        return self.make_host(node, live, self.sagas.find(live.saga.doc.definition), None, None)
+
+    def make_host(self, node: Node, live: Live, saga: Any, slot: Any, context: Context | None) -> Host:
+        """A host in the function's colour."""
+        if saga.is_async:
+            return AsyncHost(node, live, saga, context)
+        return SyncHost(node, live, saga, slot, context)
+
+    # --- life
+
+    def __enter__(self) -> Troth:
+        if in_loop():
+            raise WrongColour("`with troth:` would block the event loop that runs here. Write: async with troth:")
+        self.runtime.entered += 1
+        try:
+            self.runtime.started()
+        except BaseException:
+            self.runtime.entered -= 1
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.runtime.leave():
+            self.close()
+
+    async def __aenter__(self) -> Troth:
+        await self.runtime.enter()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.runtime.leave():
+            await self.aclose()
+
+    def close(self) -> None:
+        """Stop gracefully: take nothing new, let what is in flight end, leave the rest to other nodes. Blocks."""
+        self.runtime.close()
+        for database in self.databases.values():
+            database.close()
+
+    async def aclose(self) -> None:
+        """`close`, awaited."""
+        await self.runtime.aclose()
+        for database in self.databases.values():
+            await database.aclose()
+
+    # --- running
+
+    def run(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Outcome[Any]:
+        """Run a saga to its end and say what became of it; a business no is not raised.
+
+        :param gid: the transaction's id: the same again is the same transaction.
+        :param timeout: seconds for its undecided part.
+        """
+        outcome: Outcome[Any] = invoking.invoke_saga(self, saga, args, kwargs, "run", _blocking(saga), _options(gid, timeout))
+        return outcome
+
+    def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
+        """Begin a saga, durably, and don't wait for it."""
+        handle: Handle[Any] = invoking.invoke_saga(self, saga, args, kwargs, "start", _blocking(saga), _options(gid, timeout))
+        return handle
+
+    def attach(self, gid: str) -> Handle[Any]:
+        """A hold on a transaction that was begun before, here or elsewhere."""
+        return TrothHandle(self, checked_gid(gid), None)
+
+    @property
+    def aio(self) -> AioTroth:
+        """The awaitable spellings: ``await troth.aio.run(…)``, ``.start``, ``.get``, ``.find``, ``.retry``, ``.resolve``."""
+        return AioTroth(self)
+
+    async def elsewhere(self, node: Node, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run on the node's loop, wait here."""
+        value: T = await invoking.elsewhere(node, coroutine)
+        return value
+
+    # --- inside a saga
+
+    async def gather(self, *awaitables: Awaitable[Any]) -> list[Any]:
+        """Run parts of an async saga side by side, each with a place of its own; all end before the first error is raised."""
+        scope = SCOPE.get()
+        if not isinstance(scope, FunctionScope):
+            return list(await asyncio.gather(*awaitables))
+        return await gather(scope, awaitables)
+
+    def parallel(self, *thunks: Callable[[], Any]) -> list[Any]:
+        """`gather` for a sync saga: each part is called in a thread of its own."""
+        scope = SCOPE.get()
+        if not isinstance(scope, FunctionScope) or not isinstance(scope.host, SyncHost):
+            raise DefinitionError("troth.parallel runs parts of a sync saga; in an async one write: await troth.gather(…)")
+        return parallel(scope, thunks)
+
+    def current(self) -> Current:
+        """The call that the running step is for: gid, branch, op, attempt, idempotency_key.
+
+        :raises DefinitionError: outside a step that a saga called.
+        """
+        return current()
+
+    def remember(self, fn: Callable[[], T], type: Any = Any) -> T:
+        """Draw a value (a time, a random id) once: a later run of the saga's function gets the same again.
+
+        :param fn: called without arguments, only if no earlier run drew the value.
+        :param type: what the value is encoded by.
+        :raises DefinitionError: outside a saga's function.
+        """
+        scope = SCOPE.get()
+        if not isinstance(scope, FunctionScope):
+            raise DefinitionError("troth.remember works only in a saga's function")
+        scope.check_owner("troth.remember")
+        codec = codec_of(type)
+        host = scope.host
+        if isinstance(host, SyncHost):
+            found = host.ask(scope, host.recall, scope.place)
+            if found is None:
+                found = codec.encode(fn(), "remembered value")
+                host.ask(scope, host.remember, scope.place, found)
+        else:
+            found = host.recall(scope.place)
+            if found is None:
+                found = codec.encode(fn(), "remembered value")
+                host.remember(scope.place, found)
+        value: T = codec.decode(found, "remembered value")
+        return value
+
+    # --- reading and operating
+
+    def get(self, gid: str) -> TransactionView:
+        """A transaction as the log holds it.
+
+        :raises UnknownTransaction: if it never began, or is older than the retention.
+        :raises AlreadyBegun: if only its outcome is still known.
+        """
+        found = self._read().get(checked_gid(gid))
+        if found is None:
+            raise UnknownTransaction(gid)
+        if isinstance(found, LedgerEntry):
+            raise AlreadyBegun(gid, found.outcome)
+        return view_of(found)
+
+    def find(
+        self, *, state: str | Sequence[str] = (), since: datetime | timedelta | None = None, definition: str = "", limit: int = 100
+    ) -> list[TransactionView]:
+        """Transactions, newest first.
+
+        :param state: one or several states; none: all.
+        :param since: only those begun since that time, or within that time.
+        :param definition: only those of this saga.
+        """
+        states = (state,) if isinstance(state, str) else tuple(state)
+        if isinstance(since, timedelta):
+            since = datetime.now(UTC) - since
+        micros = 0 if since is None else int(since.timestamp() * 1e6)
+        return [view_of(r) for r in self._read().find(states=states, since=micros, definition=definition, limit=limit)]
+
+    def retry(self, gid: str) -> None:
+        """Ask for another round of a transaction that needs attention, wherever it is driven.
+
+        :raises UnknownTransaction: if the log doesn't have it.
+        :raises AlreadyBegun: if it has ended.
+        """
+        self._wish(gid, "retry", "")
+
+    def resolve(self, gid: str, *, reason: str) -> None:
+        """Close a transaction that needs attention: what was open has been settled by hand.
+
+        :param reason: what was done, for the record.
+        """
+        if not reason.strip():
+            raise ConfigurationError("resolve needs a reason: say what was settled, and by whom")
+        self._wish(gid, "resolve", reason)
+
+    def stats(self) -> dict[str, int]:
+        """Counters of this process's node since its start: ``commits``, ``written``, ``transactions``, outcomes, replies."""
+        node = self.runtime.node
+        return {} if node is None else node.stats()
+
+    def _wish(self, gid: str, what: str, reason: str) -> None:
+        store = self._read()
+        found = store.get(checked_gid(gid))
+        if found is None:
+            raise UnknownTransaction(gid)
+        if not isinstance(found, Record) or found.finished:
+            raise AlreadyBegun(gid, found.outcome if isinstance(found, LedgerEntry) else found.state)
+        node = self.runtime.started()
+        store.post(Request(gid, what, f"process {os.getpid()}", reason, node.now()))
+
+    def _read(self) -> Store:
+        self.runtime.started()
+        store = self.runtime.store
+        if store is None:
+            raise StoreError("the log is not open")
+        return store
+
+
+class AioTroth:
+    """The awaitable spellings of `Troth`'s verbs."""
+
+    def __init__(self, troth: Troth) -> None:
+        self._troth = troth
+
+    async def run(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Outcome[Any]:
+        """As `Troth.run`."""
+        outcome: Outcome[Any] = await invoking.invoke_saga(
+            self._troth, saga, args, kwargs, "run", _awaited(saga), _options(gid, timeout)
+        )
+        return outcome
+
+    async def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
+        """As `Troth.start`."""
+        handle: Handle[Any] = await invoking.invoke_saga(
+            self._troth, saga, args, kwargs, "start", _awaited(saga), _options(gid, timeout)
+        )
+        return handle
+
+    def attach(self, gid: str) -> Any:
+        """As `Troth.attach`, with awaitable verbs."""
+        return self._troth.attach(gid).aio
+
+    async def get(self, gid: str) -> TransactionView:
+        """As `Troth.get`."""
+        return await asyncio.to_thread(self._troth.get, gid)
+
+    async def find(self, **filters: Any) -> list[TransactionView]:
+        """As `Troth.find`."""
+        return await asyncio.to_thread(lambda: self._troth.find(**filters))
+
+    async def retry(self, gid: str) -> None:
+        """As `Troth.retry`."""
+        await asyncio.to_thread(self._troth.retry, gid)
+
+    async def resolve(self, gid: str, *, reason: str) -> None:
+        """As `Troth.resolve`."""
+        await asyncio.to_thread(lambda: self._troth.resolve(gid, reason=reason))
+
+
+def _blocking(saga: Definition) -> Spelling:
+    return "wait" if saga.is_async else "own"
+
+
+def _awaited(saga: Definition) -> Spelling:
+    return "own" if saga.is_async else "aio"
+
+
+def _options(gid: str | None, timeout: float | None) -> Options:
+    return Options(None if gid is None else checked_gid(gid), timeout)

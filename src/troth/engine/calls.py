@@ -1,0 +1,164 @@
+"""Calls in flight: limits per destination and in total, timeouts, and one reply for each call."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from functools import partial
+
+from troth.core import limits
+from troth.core.reply import Reply
+from troth.core.retry import micros
+from troth.core.words import Op, Word
+from troth.engine.participants import Participant
+from troth.engine.pool import Pool
+from troth.engine.timers import Timers
+from troth.ports.caller import Call
+
+Replied = Callable[["InFlight", Reply], None]
+
+
+class InFlight:
+    """One call: from its wait for a place until its reply.
+
+    :ivar due: when it times out, in microseconds; 0: not counted (a thread's call is answered when it really ends).
+    """
+
+    __slots__ = ("attempt", "branch", "call", "context", "done", "due", "live", "op", "participant", "task")
+
+    def __init__(self, live: object, branch: int, call: Call, participant: Participant, context: Context | None) -> None:
+        self.live = live
+        self.branch = branch
+        self.op: Op = call.op
+        self.attempt = call.attempt
+        self.call = call
+        self.participant = participant
+        self.context = context
+        self.due = 0
+        self.done = False
+        self.task: asyncio.Task[None] | None = None
+
+
+class Destination:
+    """What is in flight to one destination, and what waits for it."""
+
+    __slots__ = ("active", "waiting")
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.waiting: deque[InFlight] = deque()
+
+
+class Calls:
+    """Launches calls on the loop or in the pool. Lives on the loop's thread.
+
+    :param replied: told once for each call, on the loop's thread.
+    :param pool: where sync steps run.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, pool: Pool, timers: Timers, now: Callable[[], int], replied: Replied,
+        planned: Callable[[], None],
+    ) -> None:
+        self.loop = loop
+        self.pool = pool
+        self.timers = timers
+        self.now = now
+        self.replied = replied
+        self.planned = planned
+        self.active = 0
+        self.destinations: dict[str, Destination] = {}
+        self.crowded: deque[InFlight] = deque()
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.stopped = False
+
+    def start(self, flight: InFlight) -> None:
+        """Launch the call, or have it wait for its destination."""
+        destination = self.destinations.get(flight.participant.destination)
+        if destination is None:
+            destination = self.destinations[flight.participant.destination] = Destination()
+        if destination.active >= flight.participant.most:
+            destination.waiting.append(flight)
+        elif self.active >= limits.CALLS_IN_FLIGHT:
+            self.crowded.append(flight)
+        else:
+            self._launch(flight, destination)
+
+    def _launch(self, flight: InFlight, destination: Destination) -> None:
+        destination.active += 1
+        self.active += 1
+        if flight.participant.is_async(flight.op):
+            task = self.loop.create_task(self._run(flight), context=flight.context)
+            flight.task = task
+            self.tasks.add(task)
+            flight.due = self.now() + micros(flight.call.timeout)
+            if self.timers.plan(flight):
+                self.planned()
+        else:
+            context = flight.context.copy() if flight.context is not None else copy_context()
+            self.pool.submit(context.run, self._in_thread, flight)
+
+    async def _run(self, flight: InFlight) -> None:
+        try:
+            reply = await flight.participant.acall(flight.call)
+        except asyncio.CancelledError:
+            reply = Reply(Word.UNKNOWN, reason=f"no answer within {flight.call.timeout:g} s")
+        except BaseException as error:  # SystemExit and the like: whatever it did, nobody knows
+            reply = Reply(Word.UNKNOWN, reason=f"{type(error).__name__}: {error}", cause=error)
+        task = flight.task
+        if task is not None:
+            self.tasks.discard(task)
+        self.ended(flight, reply)
+
+    def _in_thread(self, flight: InFlight) -> None:
+        reply = safely(flight.participant, flight.call)
+        self._report(flight, reply)
+
+    def _report(self, flight: InFlight, reply: Reply) -> None:
+        if not self.stopped:
+            try:
+                self.loop.call_soon_threadsafe(partial(self.ended, flight, reply))
+            except RuntimeError:  # the loop is closed: the process ends, and the call is unknown
+                self.stopped = True
+
+    def ended(self, flight: InFlight, reply: Reply) -> None:
+        """The call is answered: make room for the next, tell the driver."""
+        if flight.done:
+            return
+        flight.done = True
+        if flight.due:
+            flight.due = 0
+            self.timers.cancelled()
+        self.active -= 1
+        destination = self.destinations[flight.participant.destination]
+        destination.active -= 1
+        if destination.waiting and self.active < limits.CALLS_IN_FLIGHT:
+            self._launch(destination.waiting.popleft(), destination)
+        elif self.crowded:
+            self.start(self.crowded.popleft())
+        self.replied(flight, reply)
+
+    def timed_out(self, flight: InFlight) -> None:
+        """The call took too long: end it; its reply comes when it has really ended."""
+        flight.due = 0
+        if flight.task is not None:
+            flight.task.cancel()
+
+    def stop(self) -> None:
+        """Call nothing more and end what runs on the loop."""
+        self.stopped = True
+        self.crowded.clear()
+        for destination in self.destinations.values():
+            destination.waiting.clear()
+        for task in list(self.tasks):
+            task.cancel()
+
+
+def safely(participant: Participant, call: Call) -> Reply:
+    """The reply of a sync participant, whatever it raises."""
+    try:
+        return participant.call(call)
+    except BaseException as error:  # nobody knows what it did
+        return Reply(Word.UNKNOWN, reason=f"{type(error).__name__}: {error}", cause=error)

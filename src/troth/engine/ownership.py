@@ -1,0 +1,131 @@
+"""Ownership: a dead node's work goes on here. Declare dead, *then* read; adopt only what this node has code for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from troth.core import limits
+from troth.core.move import Resolve, Retry
+from troth.core.plan import Plan
+from troth.engine.live import doc_of
+from troth.engine.participants import Registry
+from troth.ports.errors import StoreError
+from troth.ports.store import Record
+from troth.ports.store import Request as Wish
+
+if TYPE_CHECKING:
+    from troth.engine.node import Node
+
+log = logging.getLogger("troth")
+ADOPT_EVERY = 10
+"""Sweeps between two looks at unowned rows when no node died: code may have arrived that they wait for."""
+
+
+def missing_code(registry: Registry, record: Record) -> tuple[Plan | None, str]:
+    """The plan of a stored transaction, and the names that this node has no code for ("" if it can drive it).
+
+    A transaction is driven only where its saga *and* every recorded step resolve, by name or alias (A9).
+    """
+    doc = doc_of(record)
+    plan = registry.plan(doc.definition, doc.form)
+    if plan is None:
+        return None, doc.definition
+    if plan.form == "graph":
+        names = [node.spec.name for node in plan.steps]
+        recorded = [branch.id for branch in doc.branches]
+        if [node.id for node in plan.steps] != recorded and not same_steps(registry, plan, doc.branches):
+            return plan, f"{doc.definition} as it was ({', '.join(recorded)})"
+    else:
+        names = [branch.name for branch in doc.branches]
+    missing = sorted({name for name in names if name != "troth.remember" and registry.participant(name) is None})
+    return plan, ", ".join(missing)
+
+
+def same_steps(registry: Registry, plan: Plan, branches: tuple[object, ...]) -> bool:
+    """Does the graph still have the recorded steps in the recorded order, perhaps under new names?"""
+    if len(plan.steps) != len(branches):
+        return False
+    for node, branch in zip(plan.steps, branches, strict=True):
+        participant = registry.participant(getattr(branch, "name", ""))
+        if participant is None or participant.name != node.spec.name:
+            return False
+    return True
+
+
+class Sweeper:
+    """Looks for dead nodes, unowned rows and wishes in the mailbox, ten times a second."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.sweeps = 0
+
+    async def run(self) -> None:
+        """Sweep until cancelled. A fault of the store delays a sweep, it never ends it."""
+        while not self.node.dead:
+            try:
+                await self.sweep()
+            except StoreError as error:
+                log.warning("looking after other nodes' work failed, trying again: %s", error)
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("looking after other nodes' work failed, trying again")
+            await asyncio.sleep(limits.SWEEP_SECONDS)
+
+    async def sweep(self) -> None:
+        """One look around."""
+        node, store = self.node, self.node.store
+        died = False
+        for number in await node.io(store.dead_nodes):
+            died = await node.io(store.declare_dead, number) or died
+        if died or self.sweeps % ADOPT_EVERY == 0:
+            await self.adopt_all()
+            node.mark = max(node.mark, await node.io(store.mark))
+        self.sweeps += 1
+        for wish in await node.io(store.take):
+            self.grant(wish)
+
+    async def adopt_all(self) -> None:
+        """Take over, page by page, what nobody alive owns and this node has code for."""
+        after = 0
+        while not self.node.stopping:
+            page = await self.node.io(self.node.store.unfinished, after, limits.ADOPT_PAGE)
+            if not page:
+                return
+            after = page[-1].seq
+            await self.adopt(page)
+
+    async def adopt(self, page: list[Record]) -> None:
+        """Take over those of a page that can be driven here; note what the others wait for."""
+        plans: dict[bytes, tuple[Plan, Record]] = {}
+        waiting: list[tuple[bytes, str]] = []
+        for record in page:
+            plan, missing = missing_code(self.node.registry, record)
+            if missing or plan is None:
+                if record.waiting != missing:
+                    log.warning("%s is waiting for code: %s", record.gid, missing)
+                    waiting.append((record.uid, missing))
+            else:
+                plans[record.uid] = (plan, record)
+        if waiting:
+            await self.node.io(self.node.store.set_waiting, waiting)
+        if plans:
+            for uid in await self.node.io(self.node.store.adopt, list(plans), self.node.now()):
+                plan, record = plans[uid]
+                self.node.counters["adopted"] += 1
+                live = self.node.driver.adopt(record, plan)
+                self.node.driver.recover(live, record.claims + 1)
+
+    def grant(self, wish: Wish) -> None:
+        """Carry out what an operator or another process asked for."""
+        live = self.node.driver.by_gid.get(wish.gid)
+        if live is None:
+            return
+        log.info("%s: %s asked for by %s: %s", wish.gid, wish.what, wish.by, wish.reason)
+        now = self.node.now()
+        if wish.what == "retry":
+            self.node.driver.feed(live, Retry(now))
+        elif wish.what == "resolve":
+            self.node.driver.feed(live, Resolve(now, wish.reason or "resolved by hand"))

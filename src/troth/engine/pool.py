@@ -1,0 +1,55 @@
+"""Threads for what blocks. Daemon threads, so that a graceful stop at interpreter exit can still use them.
+
+(`concurrent.futures` refuses work as soon as the interpreter begins to exit, which is just when a node drains.)
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+
+class Pool:
+    """At most ``most`` threads, started as they are needed; work waits in order.
+
+    :param name: of its threads.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        self.most = most
+        self.name = name
+        self._work: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._threads = 0
+        self._unclaimed = 0
+        """Work queued or under way, less than or equal to the threads as long as the pool may grow."""
+
+    def submit(self, function: Callable[..., object], *args: Any) -> None:
+        """Have the function called in a thread. It must not raise."""
+        with self._lock:
+            self._unclaimed += 1
+            grow = self._unclaimed > self._threads and self._threads < self.most
+            self._threads += grow
+            number = self._threads
+        self._work.put((function, args))
+        if grow:
+            threading.Thread(target=self._run, name=f"{self.name}-{number}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Let the threads end when the work is done; does not wait for them."""
+        with self._lock:
+            threads = self._threads
+        for _ in range(threads):
+            self._work.put(None)
+
+    def _run(self) -> None:
+        while (item := self._work.get()) is not None:
+            function, args = item
+            try:
+                function(*args)
+            finally:
+                with self._lock:
+                    self._unclaimed -= 1
+                del item, function, args
