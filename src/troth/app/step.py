@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, Literal, Par
 from troth.app.attached import Attached
 from troth.app.host import Host
 from troth.app.naming import checked_aliases, checked_seconds, name_of, source_of
+from troth.app.verbs import Awaits
 from troth.core import limits
 from troth.core.plan import StepSpec
 from troth.core.words import Role
@@ -162,9 +163,9 @@ class SyncStep(Step[P, R]):
         result: R = self._host.invoke_step(self, args, kwargs, "own")
         return result
 
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Awaits[R]:
         """The awaitable spelling."""
-        result: Coroutine[Any, Any, R] = self._host.invoke_step(self, args, kwargs, "aio")
+        result: Awaits[R] = self._host.invoke_step(self, args, kwargs, "aio")
         return result
 
     if not TYPE_CHECKING:
@@ -179,12 +180,12 @@ class SyncStep(Step[P, R]):
 class AsyncStep(Step[P, R]):
     """A step that is an ``async def``: awaited."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaits[R]:
         """Call the step: a part of the saga around it, or an ordinary call in its own local transaction.
 
         The call is recorded now, in call order; it is made even if it is never awaited.
         """
-        result: Coroutine[Any, Any, R] = self._host.invoke_step(self, args, kwargs, "own")
+        result: Awaits[R] = self._host.invoke_step(self, args, kwargs, "own")
         return result
 
     def wait(self, *args: P.args, **kwargs: P.kwargs) -> R:

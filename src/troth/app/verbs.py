@@ -12,6 +12,8 @@ from troth.ports.errors import DefinitionError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Awaits = Coroutine[object, object, R]
+"""What an awaited call returns: ``object`` where ``async def`` says ``Any``, so that ``gather`` keeps the types."""
 
 
 class Verbs:
@@ -53,19 +55,19 @@ class Blocking(Verbs, Generic[P, R]):
 class Awaited(Verbs, Generic[P, R]):
     """The verbs that are awaited. Cancelling the await stops waiting, never the transaction."""
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaits[R]:
         """As `Blocking.__call__`."""
-        value: Coroutine[Any, Any, R] = self._invoke("call", args, kwargs)
+        value: Awaits[R] = self._invoke("call", args, kwargs)
         return value
 
-    def run(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Outcome[R]]:
+    def run(self, *args: P.args, **kwargs: P.kwargs) -> Awaits[Outcome[R]]:
         """As `Blocking.run`."""
-        outcome: Coroutine[Any, Any, Outcome[R]] = self._invoke("run", args, kwargs)
+        outcome: Awaits[Outcome[R]] = self._invoke("run", args, kwargs)
         return outcome
 
-    def start(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, Handle[R]]:
+    def start(self, *args: P.args, **kwargs: P.kwargs) -> Awaits[Handle[R]]:
         """As `Blocking.start`."""
-        handle: Coroutine[Any, Any, Handle[R]] = self._invoke("start", args, kwargs)
+        handle: Awaits[Handle[R]] = self._invoke("start", args, kwargs)
         return handle
 
 

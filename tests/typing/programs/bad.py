@@ -1,0 +1,62 @@
+"""Each line marked with an error code must be refused with it, and no other."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, reserve
+from tests.typing.programs.shop import stock, troth
+
+order = Order("1", "a", 2, Decimal("1.10"))
+
+reserve(None, "a", 2)  # E: arg-type arg-type call-arg
+reserve("a", "2")  # E: arg-type
+reserve()  # E: call-arg
+reserve("a", speed=1)  # E: call-arg
+create("1")  # E: arg-type
+text: str = reserve("a")  # E: assignment
+place_order("1")  # E: arg-type
+place_order(order, 1)  # E: call-arg
+number: int = place_order(order)  # E: assignment
+place_order.run("1")  # E: arg-type
+place_order.start(order).result().nothing  # E: attr-defined
+place_order.options(gid=7)  # E: arg-type
+place_order.options(gid="x").run()  # E: call-arg
+reserve.wait("a")  # E: attr-defined
+charge.aio("1", Decimal(1))  # E: attr-defined
+place_order.wait(order)  # E: attr-defined
+aplace_order.aio(order)  # E: attr-defined
+receipt: Receipt = aplace_order(order)  # E: assignment
+areserve.wait("a", True)  # E: call-arg
+
+
+async def main() -> None:
+    await reserve("a")  # E: misc
+    await place_order(order)  # E: misc
+    charge("1", Decimal(1)) + 1  # E: operator
+    await charge("1", "2")  # E: arg-type
+    await aplace_order(order, rush="x")  # E: arg-type
+
+
+@troth.step(on=stock)  # E: arg-type
+def without_connection() -> None: ...
+
+
+@troth.step(role="last")  # E: call-overload untyped-decorator
+def bad_role() -> None: ...
+
+
+@troth.step(on="stock")  # E: call-overload untyped-decorator
+def bad_database(db: Any) -> None: ...
+
+
+@troth.saga(recover="maybe")  # E: call-overload untyped-decorator
+def bad_recover() -> None: ...
+
+
+place = troth.graph("place-order", input=Order)
+place.step(lambda order: order)  # E: arg-type
+place("1")  # E: arg-type
+place.returns("x")  # E: arg-type
+place.step(create, role="local")  # E: arg-type

@@ -1,0 +1,64 @@
+"""Everything here must type-check."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+from typing import Any, assert_type
+
+from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, release
+from tests.typing.programs.shop import reserve, troth
+from troth.app.graph import Graph, GraphStep
+from troth.app.outcome import Handle, Outcome
+from troth.core.words import State
+
+order = Order("1", "a", 2, Decimal("1.10"))
+
+assert_type(reserve("a", 2), int)
+assert_type(reserve(sku="a"), int)
+assert_type(create(order), str)
+assert_type(place_order(order), Receipt)
+assert_type(place_order.run(order), Outcome[Receipt])
+assert_type(place_order.start(order), Handle[Receipt])
+assert_type(place_order.options(gid="x", timeout=60).run(order), Outcome[Receipt])
+assert_type(place_order.options(gid="x")(order), Receipt)
+assert_type(place_order.start(order).result(timeout=5), Receipt)
+assert_type(place_order.run(order).result, Receipt | None)
+assert_type(place_order.run(order).state, State)
+assert_type(charge.wait("1", Decimal(1)), Receipt)
+assert_type(areserve.wait("a", rush=True), int)
+assert_type(aplace_order.wait(order), Receipt)
+assert_type(aplace_order.wait.run(order, rush=True), Outcome[Receipt])
+release(None, "a", 1)
+
+
+async def main() -> None:
+    assert_type(await charge("1", Decimal(1)), Receipt)
+    assert_type(await areserve("a"), int)
+    assert_type(await reserve.aio("a", 2), int)
+    assert_type(await aplace_order(order, rush=True), Receipt)
+    assert_type(await aplace_order.run(order), Outcome[Receipt])
+    assert_type(await (await aplace_order.start(order)).aio.result(), Receipt)
+    assert_type(await aplace_order.options(gid="x").run(order), Outcome[Receipt])
+    assert_type(await place_order.aio(order), Receipt)
+    assert_type(await place_order.aio.start(order), Handle[Receipt])
+    assert_type(await place_order.options(timeout=1).aio.run(order), Outcome[Receipt])
+    both = await asyncio.gather(charge("1", Decimal(1)), areserve("a"))
+    assert_type(both, tuple[Receipt, int])
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(charge("1", Decimal(1)))
+        assert_type(await task, Receipt)
+
+
+place = troth.graph("place-order", input=Order)
+a = place.step(create)
+b = place.step(reserve, after=a)
+c = place.step(charge, after=[b, "create"], role="pivot", order_id=a.result, amount=place.input.amount)
+assert_type(place, Graph[Order, dict[str, Any]])
+assert_type(a, GraphStep[str])
+assert_type(c, GraphStep[Receipt])
+assert_type(place(order), dict[str, Any])
+typed = place.returns(c.result)
+assert_type(typed(order), Receipt)
+assert_type(typed.options(gid="x").run(order), Outcome[Receipt])
+assert_type(typed.start(order), Handle[Receipt])
