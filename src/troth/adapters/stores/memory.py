@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from hashlib import blake2b
 
+from troth.adapters.stores.ledger import gid_key
 from troth.adapters.stores.memory_log import MemoryLog, Row
 from troth.ports.errors import Fenced, RowRejected, StoreError
 from troth.ports.store import Batch, BatchOutcome, LedgerEntry, NodeRow, Opened, Record, Request, Write
@@ -242,11 +242,6 @@ class MemoryStore:
         write = row.write
         self.log.ledger[gid_key(write.gid)] = LedgerEntry(write.content, write.state, write.finished)
         del self.log.rows[write.gid]
-
-
-def gid_key(gid: str) -> bytes:
-    """The 16 bytes that a purged gid is remembered by."""
-    return blake2b(gid.encode(), digest_size=16).digest()
 
 
 def _check(write: Write) -> None:

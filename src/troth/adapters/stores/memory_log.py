@@ -23,6 +23,7 @@ class Row:
 
     @property
     def uid(self) -> bytes:
+        """The transaction's uid."""
         return self.write.uid
 
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
+from troth.adapters.stores.ledger import gid_key
 from troth.ports.store import Batch, Write
 
 _COLUMNS: Final = (
@@ -73,11 +73,6 @@ def _statement(rows: int) -> str:
 
 
 _STATEMENTS: Final = {size: _statement(size) for size in _SIZES}
-
-
-def gid_key(gid: str) -> bytes:
-    """The 16 bytes that a purged gid is remembered by."""
-    return blake2b(gid.encode(), digest_size=16).digest()
 
 
 def rows_of(batch: Batch) -> int:

@@ -11,8 +11,8 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from troth.adapters.stores.ledger import gid_key
 from troth.adapters.stores.sqlite import connect, failures, schema
-from troth.adapters.stores.sqlite.batch import gid_key
 from troth.ports.errors import StoreError
 from troth.ports.store import LedgerEntry, NodeRow, Record
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from troth.adapters.stores.sqlite.batch import gid_key
+from troth.adapters.stores.ledger import gid_key
 from troth.adapters.stores.sqlite.reading import ORPHAN
 from troth.ports.errors import Fenced
 from troth.ports.store import Request

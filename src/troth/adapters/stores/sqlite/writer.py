@@ -106,7 +106,7 @@ class Writer:
                 yield conn
             except BaseException as error:
                 self._roll_back(conn)
-                if isinstance(error, sqlite3.Error | failures.DATA_ERRORS):
+                if isinstance(error, (sqlite3.Error, *failures.DATA_ERRORS)):
                     raise self._failed(error) from error
                 raise
             try:
