@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -219,7 +220,8 @@ def test_a_checked_graph_is_frozen(shop: Shop) -> None:
     place: Any = shop.host.graph("g", input=Order, timeout=5)
     a = place.step(shop.create)
     assert place.timeout == 5.0
-    for change in (lambda: place.step(shop.reserve), lambda: place.returns(a.result)):
+    changes: list[Callable[[], Any]] = [lambda: place.step(shop.reserve), lambda: place.returns(a.result)]
+    for change in changes:
         with pytest.raises(
             DefinitionError, match=r"graph g: it was checked or used and can't change.*Make another graph"
         ):

@@ -50,27 +50,27 @@ def test_a_saga_carries_what_the_engine_needs() -> None:
 
 def test_every_verb_of_a_sync_saga_reaches_the_host() -> None:
     """call, run and start, with and without options, in both spellings."""
-    saga = Recording().saga(place)
+    saga: Any = Recording().saga(place)
     none, some = Options(), Options("g", 3.0)
     bound = saga.options(gid="g").options(timeout=3)
     assert saga(ORDER) == (saga, (ORDER,), {}, "call", "own", none)
     assert saga.run(order=ORDER) == (saga, (), {"order": ORDER}, "run", "own", none)
     assert saga.start(ORDER) == (saga, (ORDER,), {}, "start", "own", none)
-    assert saga.aio(ORDER) == (saga, (ORDER,), {}, "call", "aio", none)  # type: ignore[comparison-overlap]
-    assert saga.aio.run(ORDER) == (saga, (ORDER,), {}, "run", "aio", none)  # type: ignore[comparison-overlap]
+    assert saga.aio(ORDER) == (saga, (ORDER,), {}, "call", "aio", none)
+    assert saga.aio.run(ORDER) == (saga, (ORDER,), {}, "run", "aio", none)
     assert bound(ORDER) == (saga, (ORDER,), {}, "call", "own", some)
     assert bound.start(ORDER) == (saga, (ORDER,), {}, "start", "own", some)
-    assert bound.aio.start(ORDER) == (saga, (ORDER,), {}, "start", "aio", some)  # type: ignore[comparison-overlap]
+    assert bound.aio.start(ORDER) == (saga, (ORDER,), {}, "start", "aio", some)
 
 
 def test_every_verb_of_an_async_saga_reaches_the_host() -> None:
     """The awaited verbs are its own, the blocking ones are under .wait."""
-    saga = Recording().saga(gid=lambda order: f"order-{order.id}")(aplace)
+    saga: Any = Recording().saga(gid=lambda order: f"order-{order.id}")(aplace)
     none = Options()
     assert saga.is_async
-    assert saga(ORDER) == (saga, (ORDER,), {}, "call", "own", none)  # type: ignore[comparison-overlap]
-    assert saga.run(ORDER) == (saga, (ORDER,), {}, "run", "own", none)  # type: ignore[comparison-overlap]
-    assert saga.wait(ORDER) == (saga, (ORDER,), {}, "call", "wait", none)  # type: ignore[comparison-overlap]
+    assert saga(ORDER) == (saga, (ORDER,), {}, "call", "own", none)
+    assert saga.run(ORDER) == (saga, (ORDER,), {}, "run", "own", none)
+    assert saga.wait(ORDER) == (saga, (ORDER,), {}, "call", "wait", none)
     some = Options("g", None)
     assert saga.options(gid="g").wait.start(ORDER) == (saga, (ORDER,), {}, "start", "wait", some)
 

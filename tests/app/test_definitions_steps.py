@@ -66,12 +66,12 @@ def test_with_and_without_parentheses() -> None:
 def test_each_spelling_reaches_the_host() -> None:
     """A call, .aio of a def and .wait of an async def reach the host with their spelling."""
     host = Recording()
-    sync = host.step(on=BOTH)(reserve)
+    sync: Any = host.step(on=BOTH)(reserve)
     assert sync("a", n=2) == (sync, ("a",), {"n": 2}, "call", "own", (None, None))
-    assert sync.aio("a") == (sync, ("a",), {}, "call", "aio", (None, None))  # type: ignore[comparison-overlap]
-    awaited = host.step(charge)
-    assert awaited("1") == (awaited, ("1",), {}, "call", "own", (None, None))  # type: ignore[comparison-overlap]
-    assert awaited.wait("1") == (awaited, ("1",), {}, "call", "wait", (None, None))  # type: ignore[comparison-overlap]
+    assert sync.aio("a") == (sync, ("a",), {}, "call", "aio", (None, None))
+    awaited: Any = host.step(charge)
+    assert awaited("1") == (awaited, ("1",), {}, "call", "own", (None, None))
+    assert awaited.wait("1") == (awaited, ("1",), {}, "call", "wait", (None, None))
 
 
 def test_a_spelling_that_does_not_exist_names_the_right_one() -> None:
@@ -91,7 +91,7 @@ def test_a_compensation_gets_the_steps_arguments_and_its_result() -> None:
     """A compensation takes the same parameters, and `result` if it names it; None where nobody knows it."""
     step = Recording().step(on=BOTH)(reserve)
 
-    @step.compensate
+    @step.compensate  # type: ignore[untyped-decorator]
     def release(db: Any, n, sku: str, result: int | None) -> None:  # type: ignore[no-untyped-def]
         pass
 
@@ -331,7 +331,7 @@ def test_a_compensable_step_needs_a_compensation_or_a_waiver() -> None:
         check_ready([step])
     check_ready([step], excused={"pay"})
     for role in ("pivot", "retriable", "local"):
-        check_ready([host.step(name="x", role=role)(charge)])  # type: ignore[call-overload]
+        check_ready([host.step(name="x", role=role)(charge)])
     check_ready([host.step(name="y", compensate=None)(charge)])
     step.compensate(charge)
     check_ready([step])

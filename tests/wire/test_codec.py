@@ -193,6 +193,13 @@ def test_types_that_cannot_be_encoded_are_refused(annotation: Any, words: str) -
         codec_of(annotation)
 
 
+def test_models_of_an_old_pydantic_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pydantic before 2.11 can't validate by field name; the error says to upgrade."""
+    monkeypatch.setattr(pydantic, "VERSION", "2.10.6")
+    with pytest.raises(Unencodable, match=r"Address is a model of pydantic 2\.10\.6.*Upgrade to pydantic 2\.11"):
+        codec_of(list[Address])
+
+
 def test_decoding_names_the_field() -> None:
     """Stored JSON that isn't what the annotation says (any more) is a PayloadError by path."""
     with pytest.raises(PayloadError, match=r"^lines\[0\]\.price: expected float, got str"):

@@ -77,6 +77,7 @@ class Shape:
         elif isinstance(node, ms.CustomType):
             if not is_model(node.cls):
                 raise Unencodable(f"type {node.cls.__module__}.{node.cls.__qualname__} can't be encoded")
+            _check_models(node.cls)
             self.nullable = self.decimals = self.wide = True
         elif isinstance(node, (ms.RawType, ms.ExtType)):
             raise Unencodable(f"type {type(node).__name__.removesuffix('Type')} of msgspec can't be used")
@@ -114,6 +115,16 @@ def is_model(cls: Any) -> bool:
     """Whether it is a pydantic model. pydantic is never imported here: without it there are no models."""
     pydantic = sys.modules.get("pydantic")
     return pydantic is not None and isinstance(cls, type) and issubclass(cls, pydantic.BaseModel)
+
+
+def _check_models(cls: type) -> None:
+    """Models travel by field name, which pydantic can validate by since 2.11."""
+    version = str(sys.modules["pydantic"].VERSION)
+    if tuple(int(part) for part in version.split(".")[:2]) < (2, 11):
+        raise Unencodable(
+            f"type {cls.__qualname__} is a model of pydantic {version}, which can't read models by field name",
+            "Upgrade to pydantic 2.11 or newer",
+        )
 
 
 def _worded(error: Exception) -> str:
