@@ -96,6 +96,9 @@ class Journal:
         self.failures = 0
         self.not_before = 0
         self.dead = False
+        self.stepping = False
+        """A step was given out and not yet reported."""
+        self.beating = False
         self.trouble: StoreError | None = None
         """Why the store can't be written at present."""
         self.commits = 0
@@ -121,6 +124,10 @@ class Journal:
             self.forced -= ticket.forced
         owner.ticket = None
 
+    def beat(self) -> None:
+        """Have the node's row renewed (its floor, its sign of life) even if nothing waits to be written."""
+        self.beating = True
+
     @property
     def backlog(self) -> int:
         """Writes that wait."""
@@ -135,15 +142,16 @@ class Journal:
 
     def next_step(self, now: int) -> Step:
         """What to do with the store now; None: nothing until something is put or reported."""
-        if self.dead or (self.under_way is not None and not self.unknown):
+        if self.dead or self.stepping:
             return None
         if now < self.not_before:
             return Wait(self.not_before)
         if self.unknown:
+            self.stepping = True  # asked twice, the second answer would be taken for the next batch's
             return Settle(self.unknown)
         if self.retry:
             return self._begin(self.retry.popleft())
-        if self.forced or len(self.waiting) >= limits.BATCH_WRITES:
+        if self.forced or self.beating or len(self.waiting) >= limits.BATCH_WRITES:
             return self._begin(self._pick())
         return self._riding_step(now)
 
@@ -177,6 +185,8 @@ class Journal:
 
     def _begin(self, tickets: list[Ticket]) -> Commit:
         self.number += 1
+        self.stepping = True
+        self.beating = False
         self.under_way = tickets
         writes = [t.write for t in tickets if t.write is not None]
         return Commit(Batch(self.number, self.floor(), writes))
@@ -193,6 +203,7 @@ class Journal:
     def settled(self, applied: bool) -> None:
         """The unanswered commit is known: durable, or to be tried again under a new number."""
         self.unknown = 0
+        self.stepping = False
         if applied:
             self.committed(self.unknown_outcome)
         else:
@@ -200,6 +211,7 @@ class Journal:
 
     def failed(self, error: StoreError, now: int, jitter: float) -> None:
         """The step failed. Only a fence and a poison row lose anything; all else is asked or tried again."""
+        self.stepping = False
         if isinstance(error, Fenced):
             self.dead = True
             self.listener.fenced()
@@ -218,6 +230,7 @@ class Journal:
     def _ended(self) -> list[Ticket]:
         tickets = self.under_way or []
         self.under_way = None
+        self.stepping = False
         self.failures = 0
         self.trouble = None
         return tickets
