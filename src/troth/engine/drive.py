@@ -83,10 +83,11 @@ class Driver:
         return self.last_begin
 
     def floor(self) -> int:
-        """No begin of this node, logged or not, is below it."""
+        """No begin of this node, logged or not, is below it. An idle node's floor rises with the clock, or it would hold
+        the whole log's low-water mark down."""
         for begun in self.unlogged.values():
             return begun
-        return self.last_begin + 1
+        return self.draw_begin()
 
     # --- in
 

@@ -102,7 +102,7 @@ class Node:
         incarnation = new_incarnation()
         opened = await self.io(self.store.open, incarnation, self.now())
         self.number, self.log_id = opened.node, opened.log
-        self.driver.last_begin = self.mark = opened.floor
+        self.driver.last_begin = opened.floor
         self.suffix = new_suffix()
         self._writer = Writer(self.store, self._report, str(opened.node))
         self._sweeper = self.loop.create_task(self.sweeper.run(), name="troth-sweeper")

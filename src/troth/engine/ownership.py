@@ -83,6 +83,8 @@ class Sweeper:
         if died or self.sweeps % ADOPT_EVERY == 0:
             await self.adopt_all()
             node.mark = max(node.mark, await node.io(store.mark))
+            node.driver.journal.beat()
+            node.journal_waits()
         self.sweeps += 1
         for wish in await node.io(store.take):
             self.grant(wish)
