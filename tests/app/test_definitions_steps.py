@@ -60,7 +60,7 @@ def test_with_and_without_parentheses() -> None:
     assert isinstance(host.step(charge), AsyncStep)
     assert isinstance(host.step()(charge), AsyncStep)
     assert isinstance(host.step(name="x", guarded=True)(charge), AsyncStep)
-    assert host.steps.find("x").spec.guarded
+    assert host.step(name="y", guarded=True)(charge).spec.guarded
 
 
 def test_each_spelling_reaches_the_host() -> None:
