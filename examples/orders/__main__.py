@@ -26,7 +26,7 @@ ORDERS_A_KILL = 12
 FEWEST = 4
 """SIGKILLs in a run, however short."""
 IN_FLIGHT = 4
-PACE = 0.06
+PACE = 0.05
 """Seconds that a call takes one way on the bad network."""
 OPENS = 20.0
 """Seconds until the first worker has made the log."""
@@ -83,6 +83,7 @@ def run(ask: Asked, home: Path, console: Console | None) -> Result:
             front.run()
         except GivenUpError as error:
             given_up = str(error)
+        counters.show(front, at_once=True)
         invariants = audit(entries, opening, evidence, front)
         invariants["came_to_an_end"] = [given_up] if given_up else []
         return _counted(ask, front, evidence, invariants, time.monotonic() - begun)
@@ -143,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if console is None:
         print(json.dumps(result.as_json(), indent=2))
     else:
-        console.print(*tables(result), sep="\n")
+        console.print("", *tables(result), sep="\n")
         console.print(next_steps(home if kept else None), highlight=False, soft_wrap=True)
     return 0 if result.holds else 1
 

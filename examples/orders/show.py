@@ -54,13 +54,15 @@ class Result(NamedTuple):
         """For programs; see docs/demo.md for the fields."""
         fields = self._asdict()
         took = fields.pop("takeovers")
+        places, against = fields.pop("kills_by_place"), fields.pop("invariants")
         return {
             **fields,
-            "kills": sum(self.kills_by_place.values()),
+            "kills": sum(places.values()),
+            "kills_by_place": places,
             "takeover_ms_max": round(max(took, default=0.0), 1),
             "takeover_ms_median": round(sorted(took)[len(took) // 2], 1) if took else 0.0,
-            "invariants": {name: not against for name, against in self.invariants.items()},
-            "problems": [f"{name}: {words}" for name, against in self.invariants.items() for words in against[:20]],
+            "invariants": {name: not words for name, words in against.items()},
+            "problems": [f"{name}: {words}" for name, found in against.items() for words in found[:20]],
             "seconds": round(self.seconds, 2),
         }
 
@@ -91,10 +93,10 @@ class Counters:
         if self.live is not None:
             self.live.stop()
 
-    def show(self, front: Front) -> None:
+    def show(self, front: Front, *, at_once: bool = False) -> None:
         """Bring the view up to date, now and then."""
         now = time.monotonic()
-        if self.live is None or now < self._next:
+        if self.live is None or (now < self._next and not at_once):
             return
         self._next = now + EVERY
         self.progress.update(self.task, completed=front.answered)
@@ -120,15 +122,15 @@ def _happened(result: Result) -> Table:
     table = Table(title=f"{result.orders} orders, {result.workers} workers, seed {result.seed}", title_justify="left")
     table.add_column("what")
     table.add_column("how many", justify="right")
-    _section(table, [(f"orders {state}", count, INKS.get(state, "")) for state, count in sorted(result.states.items())])
-    _section(table, [(f"  because: {reason}", count, "dim") for reason, count in sorted(result.reasons.items())])
+    states = [(f"orders {state}", result.states[state], ink) for state, ink in INKS.items() if state in result.states]
+    _section(table, [*states, *((f"  because: {why}", count, "dim") for why, count in sorted(result.reasons.items()))])
     _section(table, [
         ("compensations", result.compensations, ""), ("retries", result.retries, ""),
         ("duplicates absorbed", result.duplicates_absorbed, ""), ("orders placed again", result.placed_again, ""),
     ])  # fmt: skip
-    kills = result.kills_by_place
-    _section(table, [("SIGKILLs at work", sum(kills.values()), "magenta")])
-    _section(table, [(f"  {place.replace('_', ' ')}", count, "dim") for place, count in kills.items()])
+    if result.kills_by_place:
+        places = [(f"  {place.replace('_', ' ')}", count, "dim") for place, count in result.kills_by_place.items()]
+        _section(table, [("SIGKILLs at work", sum(result.kills_by_place.values()), "magenta"), *places])
     if result.takeovers:
         median = sorted(result.takeovers)[len(result.takeovers) // 2]
         took = {"median": median, "longest": max(result.takeovers)}

@@ -7,10 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from examples.orders.opening import read_orders
 
 ROOT = Path(__file__).resolve().parents[2]
 BOUND = 150
@@ -70,8 +73,8 @@ def test_a_lone_worker_is_taken_over_by_its_successor() -> None:
 def test_without_faults_nobody_is_killed() -> None:
     """`--no-faults`: no kills, no repeated calls, the same outcomes."""
     found = result("--orders", "60", "--no-faults")
-    assert found["kills"] == 0
-    assert found["states"] == {"confirmed": 38, "cancelled": 22}
+    assert (found["kills"], found["retries"], found["duplicates_absorbed"]) == (0, 0, 0)
+    assert found["states"] == Counter(entry.expected for entry in read_orders(60))
 
 
 def test_the_log_is_kept_where_asked(tmp_path: Path) -> None:
