@@ -52,7 +52,9 @@ def action_replied(draft: Draft, event: Replied) -> None:
     elif word is Word.REFUSED and refusal_settles(draft, event):
         settle(draft, index, Fate.REFUSED, reason=reply.reason)
     elif word is Word.ONGOING and draft.doc.phase is not State.CANCELLING:
-        draft.put(index, unknown=True, due=draft.at + ongoing_pause(reply.after))
+        # begun, so it can't be sealed: only its own handler can bring it to an end
+        op = Op.ACTION if event.op is Op.SEAL else event.op
+        draft.put(index, unknown=True, op=op, due=draft.at + ongoing_pause(reply.after))
         draft.ride()
         return
     else:

@@ -52,7 +52,7 @@ from troth.core.replies import replied
 from troth.core.retry import micros
 from troth.core.state import NO_RUN, Branch, Saga, Transaction
 from troth.core.unwind import stop_run, unwind
-from troth.core.words import Fate, Role, State
+from troth.core.words import Fate, Op, Role, State
 
 
 def begin(
@@ -109,7 +109,7 @@ def due_call(draft: Draft, index: int) -> None:
     branch = draft.branches[index]
     if branch.op not in FORWARD:
         send(draft, index, branch.op)
-    elif draft.spec(index).role is Role.PIVOT:
+    elif draft.spec(index).role is Role.PIVOT and branch.op is not Op.ACTION:
         ask_pivot(draft, index)
     else:
         ask(draft, index)
