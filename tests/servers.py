@@ -1,4 +1,4 @@
-"""Real servers as fixtures, one of each per worker; a test without its server is skipped, or fails where all are required."""
+"""Real servers as fixtures, one per worker; without its server a test is skipped, or fails where all are required."""
 
 from __future__ import annotations
 

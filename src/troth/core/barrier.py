@@ -8,15 +8,13 @@ refused by that tombstone).
 
 Everything here is pure: `verdict` says what to do, `answer` what to reply when nothing is run, `settle` what to write
 after the handler was run. A SQL participant and a simulated one with a dict of rows use the same three functions.
-`table` enumerates every cell; the published table is made from it.
+`troth.core.barrier_table` enumerates every cell.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from enum import StrEnum
-from itertools import product
 from typing import Final, NamedTuple
 
 import msgspec
@@ -393,48 +391,3 @@ def settle_refusal(own: Row | None, heard: Reply) -> Settlement:
         return Settlement(Keep.ROW, heard, Outcome.REFUSED)
     reason = ALERT + f"refused after it had answered ongoing; it stays ongoing and its undo runs: {heard.reason}"
     return Settlement(Keep.NOTHING, Reply(Word.UNKNOWN, reason=reason, cause=heard.cause))
-
-
-# -- the table ----------------------------------------------------------------------------------------------------
-
-
-class Cell(NamedTuple):
-    """One cell of the table; None stands for no row."""
-
-    kind: Kind
-    own: Outcome | None
-    origin: Outcome | None
-    opposite: Outcome | None
-    same_payload: bool
-    older: bool
-    verdict: Verdict
-
-
-_SAMPLES: Final = {
-    Kind.DO: Op.TRY,
-    Kind.UNDO: Op.CANCEL,
-    Kind.CONFIRM: Op.CONFIRM,
-    Kind.SEAL: Op.SEAL,
-    Kind.CHECK: Op.CHECK,
-}
-
-
-def table() -> Iterator[Cell]:
-    """Every cell, in a fixed order; columns that don't matter to a kind are given once, as None or True."""
-    for kind, op in _SAMPLES.items():
-        undoes = kind in (Kind.UNDO, Kind.CONFIRM)
-        owns = _outcomes() if kind is Kind.DO or undoes else (None,)
-        origins = (None,) if kind is Kind.DO else _outcomes()
-        opposites = _outcomes() if undoes else (None,)
-        payloads = (True, False) if kind is Kind.DO else (True,)
-        for own, origin, opposite, same, older in product(owns, origins, opposites, payloads, (False, True)):
-            judged = verdict(op, _row(own), _row(origin), _row(opposite), same_payload=same, older=older)
-            yield Cell(kind, own, origin, opposite, same, older, judged)
-
-
-def _outcomes() -> tuple[Outcome | None, ...]:
-    return (None, *Outcome)
-
-
-def _row(outcome: Outcome | None) -> Row | None:
-    return None if outcome is None else Row(outcome)

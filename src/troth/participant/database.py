@@ -43,9 +43,7 @@ class Guarded:
         """``sync``, ``async`` or both."""
         return self.driver.colours
 
-    def run(
-        self, call: Call, effect: Effect, *, refuse_on: Exceptions = (), no_retry: Exceptions = ()
-    ) -> Reply:
+    def run(self, call: Call, effect: Effect, *, refuse_on: Exceptions = (), no_retry: Exceptions = ()) -> Reply:
         """Answer one call; see the port's clauses.
 
         :param effect: run on the driver's own connection if the barrier says so.

@@ -182,15 +182,18 @@ class PostgresDriver:
         copy would keep the server from seeing that the parent has died. psycopg closes nothing that it didn't open
         in this process.
         """
-        inherited = [*self._threads.everything(), *(c for pool in self._loops.values() for c in pool.everything())]
-        for connection in inherited:
+        pools: list[Pool[StepConnection] | AsyncPool[AsyncStepConnection]] = [self._threads, *self._loops.values()]
+        inherited = os.getpid() != self._pid
+        self._fresh()
+        for connection in [connection for pool in pools for connection in pool.everything()]:
+            if not inherited:
+                connection.really_close()
+                continue
             self._graveyard.append(connection)
-            connection._pool = None  # tells psycopg not to warn of it at the end
             try:
                 os.close(connection.pgconn.socket)
             except (OSError, psycopg.Error):
                 pass  # it was closed already
-        self._fresh()
 
 
 def _still_ours(connection: StepConnection | AsyncStepConnection) -> None:
@@ -199,4 +202,3 @@ def _still_ours(connection: StepConnection | AsyncStepConnection) -> None:
         raise psycopg.errors.InFailedSqlTransaction("an error of the database was swallowed: nothing can be kept")
     if status != TransactionStatus.INTRANS:
         raise DefinitionError("the local transaction was ended inside the step: take COMMIT and ROLLBACK out of it")
-

@@ -285,7 +285,11 @@ class SqliteDriver:
 
         They are kept for ever, by one reference more than Python counts, or the interpreter's end would close them.
         """
-        for connection in self._pool.everything():
+        pool, inherited = self._pool, os.getpid() != self._pid
+        self._fresh()
+        for connection in pool.everything():
+            if not inherited:
+                connection.really_close()
+                continue
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
             self._graveyard.append(connection)
-        self._fresh()

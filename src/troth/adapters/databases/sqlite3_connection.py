@@ -25,6 +25,14 @@ class StepConnection(sqlite3.Connection):
         self._cursors.add(made)
         return made
 
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        """sqlite3's, through a remembered cursor."""
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Any, /) -> Any:
+        """sqlite3's, through a remembered cursor."""
+        return self.cursor().executemany(sql, parameters)
+
     def tidy(self) -> None:
         """After the step: end its unfinished statements, undo what it set on the connection."""
         for cursor in list(self._cursors):
@@ -54,18 +62,23 @@ class StepConnection(sqlite3.Connection):
             super().close()
 
     def commit(self) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("commit")
 
     def rollback(self) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("rollback")
 
     def close(self) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("close")
 
     def executescript(self, sql_script: str, /) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("executescript")
 
     def __enter__(self) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("with db")
 
     @property
@@ -75,6 +88,7 @@ class StepConnection(sqlite3.Connection):
 
     @isolation_level.setter
     def isolation_level(self, value: Any) -> NoReturn:
+        """Refused: it would end the local transaction."""
         refuse("isolation_level")
 
     if sys.version_info >= (3, 12):

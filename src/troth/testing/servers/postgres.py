@@ -65,7 +65,9 @@ class PostgresServer:
     def _initialise(self) -> None:
         argv = [str(self._binaries / "initdb"), "-D", str(self._directory / "data"), "-U", "postgres", "-A", "trust"]
         options = ["-E", "UTF8", "--locale=C", "--no-sync", "--wal-segsize=1"]
-        done = subprocess.run(argv + options, capture_output=True, text=True, cwd=self._directory, **demoted())
+        done = subprocess.run(
+            argv + options, check=False, capture_output=True, text=True, cwd=self._directory, **demoted()
+        )
         if done.returncode:
             raise ServerUnavailableError(f"initdb failed: {done.stderr.strip() or done.stdout.strip()}")
 
@@ -74,6 +76,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "max_prepared_transactions": "64",
             "shared_buffers": "32MB",
+            "deadlock_timeout": "50ms",
             "fsync": "off",  # a killed process loses nothing that it wrote; only a power cut would
         }
         argv = [str(self._binaries / "postgres"), "-D", str(self._directory / "data"), "-p", str(self.port)]
@@ -106,6 +109,12 @@ class PostgresServer:
         self.execute(f"CREATE DATABASE {name}")
         return self.uri(name)
 
+    def new_schema(self) -> str:
+        """Create an empty schema, which is far cheaper; returns a ``postgresql://…`` whose sessions live in it."""
+        name = f"s{next(self._numbers)}"
+        self.execute(f"CREATE SCHEMA {name}")
+        return self.uri(f"postgres?options=-csearch_path%3D{name}")
+
     def crash(self) -> None:
         """SIGKILL the server and its children."""
         self.process.kill()
@@ -116,5 +125,5 @@ class PostgresServer:
 
     def close(self) -> None:
         """Stop the server and delete its data; can be called twice."""
-        self.process.stop(signal.SIGINT)
+        self.process.stop(signal.SIGQUIT)  # at once: nothing of it is kept
         remove(self._directory)

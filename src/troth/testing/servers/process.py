@@ -1,4 +1,4 @@
-"""A server process that belongs to a test: a free port, a reachable directory, and an end that takes its children along."""
+"""A server process that belongs to a test: a free port, a reachable directory, an end that takes its children along."""
 
 from __future__ import annotations
 
