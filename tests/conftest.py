@@ -19,8 +19,6 @@ from tests.budget import CHAOS, EXAMPLES
 
 pytest_plugins = ["tests.servers"]
 
-pytest_plugins = ["tests.servers"]
-
 settings.register_profile(
     "troth", deadline=None, max_examples=EXAMPLES, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
