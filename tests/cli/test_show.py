@@ -70,6 +70,7 @@ def test_a_pivot_in_doubt_is_to_be_found_out(log: Log) -> None:
     log.put(saga("order-1", doubt, begun=now(), state=State.FAILED, reason="the pivot is in doubt: timeout"))
     text = said(troth("show", "order-1", store=log.url))
     assert "may or may not have happened" in text and "find out whether 0/pay#1" in text
+    assert "next nothing: it waits for a person." in text and "still undecided" not in text
 
 
 def test_finished_ones_owe_nothing(log: Log) -> None:

@@ -26,7 +26,8 @@ def next_of(facts: Facts, now: int) -> list[str]:
             "a living node takes it over in a moment." if facts.nodes.alive
             else "no node is alive: the next program that starts on this log takes it over."
         ]  # fmt: skip
-    return list(_moves(facts.doc, now)) or ["its own code is running."]
+    idle = "nothing: it waits for a person." if facts.doc.state is State.FAILED else "its own code is running."
+    return list(_moves(facts.doc, now)) or [idle]
 
 
 def _moves(doc: Transaction, now: int) -> Iterator[str]:
@@ -40,7 +41,7 @@ def _moves(doc: Transaction, now: int) -> Iterator[str]:
             yield f"{clean(branch.id)}: {branch.op} again {soon(branch.due, now)}."
     if doc.due:
         yield f"its function is run again {soon(doc.due, now)}."
-    if doc.phase is State.TRYING and not (doc.doom or doc.stuck or doc.resolving):
+    if doc.state is State.TRYING and not (doc.doom or doc.stuck or doc.resolving):
         yield f"still undecided, it is cancelled {soon(doc.deadline, now)} (its deadline)."
 
 

@@ -19,7 +19,8 @@ def tree_of(facts: Facts, width: int, *, full: bool) -> Tree:
     """The tree. A task of a ``gather`` is a twig of its own."""
     doc = facts.doc
     count, left = len(real(doc)), len(open_of(doc))
-    title = many(count, "branch", "branches") + (f", {left} open" if left else "") if count else "no branch yet"
+    open_text = f", {left} {'left open' if doc.closed else 'open'}" if left else ""
+    title = many(count, "branch", "branches") + open_text if count else "no branch yet"
     tree = Tree(Text(title, "bold"), guide_style="dim")
     twigs: dict[str, Tree] = {"": tree, "0": tree}
     skipped = 0
@@ -70,7 +71,9 @@ def notes_of(doc: Transaction, branch: Branch) -> list[tuple[str, str]]:
     notes = []
     if branch.unknown:
         notes.append(("may or may not have happened", "yellow"))
-    if branch.stuck:
+    if doc.closed and is_open(doc, branch):
+        notes.append((f"open when it was closed: {branch.op} had not succeeded", ""))
+    elif branch.stuck:
         notes.append((f"needs a person: {branch.op} does not succeed", "bold red"))
     elif is_open(doc, branch) and branch.op == "compensate":
         notes.append(("being undone", "yellow"))

@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,8 +14,13 @@ from troth.cli.finding import Finding, fail, ok, warn
 from troth.cli.plain import many
 from troth.ports.store import Record
 
+if TYPE_CHECKING:
+    from troth.app.code_check import Checked, Problem
+
 SHOWN = 20
-"""Transactions shown one by one; more of them are only counted."""
+"""Differences shown one by one; more of them are only counted."""
+NAMED = 5
+"""Transactions named for one difference."""
 
 
 class Unloadable(Exception):
@@ -66,12 +71,27 @@ def check_code(code: str, records: Sequence[Record]) -> Iterator[Finding]:
     except DefinitionError as error:
         yield fail("code check", f"no node would start with {code}: {error}", "")
         return
-    problems = sorted(checked.problems, key=lambda problem: not problem.sure)
-    for problem in problems[:SHOWN]:
-        text = f"{problem.gid}: {problem.recorded}; {code} {problem.now.removeprefix('now ')}"
-        yield (fail if problem.sure else warn)("code check", text, "\n".join(problem.cures))
-    if len(problems) > SHOWN:
-        yield fail("code check", f"and {len(problems) - SHOWN} more like these", "")
-    if not problems:
+    yield from told(code, checked)
+
+
+def told(code: str, checked: Checked) -> Iterator[Finding]:
+    """One line for all that differ in the same way; what can't be finished comes first."""
+    groups: dict[Problem, list[str]] = {}
+    for problem in sorted(checked.problems, key=lambda problem: not problem.sure):
+        groups.setdefault(problem._replace(gid=""), []).append(problem.gid)
+    shown = list(groups.items())[:SHOWN]
+    for number, (problem, gids) in enumerate(shown):
+        text = f"{listed(gids)}: {problem.recorded}; {code} {problem.now}"
+        last = number + 1 == len(shown) or shown[number + 1][0].cures != problem.cures
+        yield (fail if problem.sure else warn)("code check", text, "\n".join(problem.cures) if last else "")
+    if len(groups) > SHOWN:
+        yield fail("code check", f"and {len(groups) - SHOWN} more differences", "cure these first, then look again")
+    if not groups:
         ran = many(checked.ran, "function")
         yield ok("code check", f"{code} can finish all {checked.looked} of them ({ran} run against their records)")
+
+
+def listed(gids: Sequence[str]) -> str:
+    """Some gids, and how many there are beside them."""
+    more = f" and {len(gids) - NAMED} more" if len(gids) > NAMED else ""
+    return ", ".join(gids[:NAMED]) + more

@@ -15,7 +15,7 @@ from troth.cli.asked import Asked, say_json
 from troth.cli.clock import now as clock_now
 from troth.cli.facts import Facts, Nodes, facts_of, nodes_of, open_of, real
 from troth.cli.opening import reader_of
-from troth.cli.plain import clean, many, since, span
+from troth.cli.plain import clean, cut, many, since, span
 from troth.core.words import State
 
 OPEN = (State.TRYING, State.CONFIRMING, State.CANCELLING, State.FAILED)
@@ -23,6 +23,8 @@ ORDER = tuple(str(state) for state in State)
 PAGE = 200
 GID_WIDTH = 40
 """Characters of a gid on one line; longer ones are folded, never cut, so that they can be copied."""
+REASON_WIDTH = 80
+"""Characters of a reason: `troth show` has it whole."""
 
 
 class Wanted(NamedTuple):
@@ -104,7 +106,7 @@ def table_of(found: list[Facts], now: int) -> Table:
     for name in ("age", "took", "open"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("node", no_wrap=True)
-    table.add_column("reason", overflow="ellipsis", no_wrap=True, ratio=1)
+    table.add_column("reason", overflow="fold")
     for facts in found:
         table.add_row(*line_of(facts, now))
     return table
@@ -141,7 +143,7 @@ def reason_of(facts: Facts) -> Text:
     text = Text(waits, "yellow")
     if waits and facts.why:
         text.append("; ", "dim")
-    return text.append(facts.why, "dim" if facts.finished else "")
+    return text.append(cut(facts.why, REASON_WIDTH), "dim" if facts.finished else "")
 
 
 def foot(counts: dict[str, int], nodes: Nodes) -> Text:
