@@ -95,7 +95,7 @@ def migrate(conn: sqlite3.Connection, path: str) -> None:
                 conn.execute(statement)
             conn.execute("INSERT INTO troth_schema VALUES (?)", (number + 1,))
         if not found:
-            fresh = (("log", secrets.token_hex(16)), ("floor", 0))
+            fresh = (("log", secrets.token_hex(16)), ("floor", 0), ("settled", 0))
             conn.executemany("INSERT INTO meta VALUES (?, ?)", fresh)
         conn.execute("COMMIT")
     except sqlite3.Error as error:

@@ -13,6 +13,11 @@ from troth.ports.store import Request
 
 _FLOORS: Final = "SELECT value AS floor FROM meta WHERE name = 'floor' UNION ALL SELECT floor FROM node"
 
+_DUE: Final = """
+    SELECT group_concat(seq || ' ' || finished || ' ' || hex(gid) || ' ' || hex(content), ';') FROM (
+        SELECT seq, finished, gid, content FROM tx INDEXED BY tx_done
+        WHERE state = ? AND finished > 0 AND finished < ? ORDER BY finished LIMIT ?)"""
+
 
 def register(conn: sqlite3.Connection, incarnation: str, now: int, pid: int, host: str) -> tuple[int, int]:
     """A new node, alive: (number, floor). The floor is above every floor there ever was, so above the mark."""
@@ -134,12 +139,7 @@ def forget_nodes(conn: sqlite3.Connection) -> list[int]:
 
 
 def _move(conn: sqlite3.Connection, state: str, before: int, limit: int) -> int:
-    packed = conn.execute(
-        "SELECT group_concat(seq || ' ' || finished || ' ' || hex(gid) || ' ' || hex(content), ';') FROM (SELECT seq,"
-        " finished, gid, content FROM tx INDEXED BY tx_done WHERE state = ? AND finished > 0 AND finished < ?"
-        " ORDER BY finished LIMIT ?)",
-        (state, before, limit),
-    ).fetchone()[0]
+    packed = conn.execute(_DUE, (state, before, limit)).fetchone()[0]
     if packed is None:
         return 0
     rows = [item.split(" ") for item in packed.split(";")]

@@ -175,7 +175,8 @@ class Writer:
         """(alive, was batch ``number`` written?) of a node, from a fresh look under the write lock, made certain.
 
         The lost commit's frames may lie in the write-ahead log behind its end, where recovery after a crash would find
-        them. So when they are not seen, something is committed over them before that is said.
+        them. So when they are not seen, something is committed over them before that is said (something new: SQLite
+        writes no page that stays as it was).
 
         :raises StoreUnavailable: nothing is known yet; ask again.
         """
@@ -184,7 +185,7 @@ class Writer:
                 row = conn.execute("SELECT alive, batch FROM node WHERE node = ?", (node,)).fetchone()
                 written = row is not None and row[1] >= number
                 if not written:
-                    conn.execute("UPDATE meta SET value = value WHERE name = 'floor'")
+                    conn.execute("UPDATE meta SET value = value + 1 WHERE name = 'settled'")
         except StoreError as error:
             raise StoreUnavailable(f"whether the batch was written can't be known yet ({error}). Ask again.") from error
         return (row is not None and bool(row[0])), written
