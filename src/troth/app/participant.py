@@ -10,7 +10,7 @@ from troth.app.current import SCOPE
 from troth.app.step import Step
 from troth.core import limits
 from troth.core.reply import NULL, Reply
-from troth.core.words import Op, Word
+from troth.core.quick import Op, Word
 from troth.participant.meaning import PROGRAMMING_ERRORS, reply_to
 from troth.ports.caller import Call
 from troth.ports.errors import Ongoing, Refused

@@ -14,7 +14,7 @@ from troth.app.current import SCOPE, FunctionScope
 from troth.app.reasons import why
 from troth.app.saga import Saga
 from troth.core.move import Rerun
-from troth.core.words import Op
+from troth.core.quick import Op
 from troth.engine.calls import safely
 from troth.engine.live import Live
 from troth.engine.node import Node

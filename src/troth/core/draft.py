@@ -9,21 +9,24 @@ from msgspec import structs
 from troth.core.move import NOTHING, Command, Move, Save
 from troth.core.plan import StepSpec
 from troth.core.state import Branch, Run, Saga
-from troth.core.words import Fate, Role
+from troth.core.quick import Fate, Role
 
 replace = structs.replace
+write = structs.force_setattr
+"""Writes a field of a frozen value. Only for values that a draft owns: it made the copy, and nobody else has seen it."""
 
 
 class Draft:
     """The state under the pen, the commands so far, and whether all of it must be durable first."""
 
-    __slots__ = ("at", "branches", "called", "commands", "doc", "plan", "problem", "run", "save")
+    __slots__ = ("at", "branches", "called", "commands", "doc", "owned", "plan", "problem", "run", "save")
 
     def __init__(self, saga: Saga, at: int) -> None:
         self.plan = saga.plan
         self.doc = saga.doc
         self.branches: list[Branch] = list(saga.doc.branches)
         self.run: Run = saga.run
+        self.owned: list[int] = []
         self.at = at
         self.commands: list[Command] = []
         self.save = Save.NO
@@ -36,7 +39,17 @@ class Draft:
 
     def put(self, index: int, **changes: Any) -> None:
         """Change a branch."""
-        self.branches[index] = replace(self.branches[index], **changes)
+        branch = self.own(index)
+        for name, value in changes.items():
+            write(branch, name, value)
+
+    def own(self, index: int) -> Branch:
+        """The draft's own copy of a branch, made once: it may be written to."""
+        if index in self.owned:
+            return self.branches[index]
+        branch = self.branches[index] = replace(self.branches[index])
+        self.owned.append(index)
+        return branch
 
     def emit(self, command: Command) -> None:
         """Ask something of the world."""

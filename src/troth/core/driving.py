@@ -5,17 +5,17 @@ from __future__ import annotations
 from msgspec import Raw
 
 from troth.core import limits
-from troth.core.draft import Draft
+from troth.core.draft import Draft, write
 from troth.core.move import Alert, Call, Stop
 from troth.core.plan import StepSpec
 from troth.core.reply import NULL
 from troth.core.retry import micros
 from troth.core.state import UNBOUND, Branch
-from troth.core.words import Fate, Op, Role, State
+from troth.core.quick import Fate, Op, Role, State
 
-SETTLED = frozenset({Fate.DONE, Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED})
-NOTHING_OWED = frozenset({Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED, Fate.HELD})
-FORWARD = frozenset({Op.ACTION, Op.CHECK, Op.SEAL})
+SETTLED = (Fate.DONE, Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED)
+NOTHING_OWED = (Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED, Fate.HELD)
+FORWARD = (Op.ACTION, Op.CHECK, Op.SEAL)
 
 
 def forces_intent(spec: StepSpec) -> bool:
@@ -25,19 +25,27 @@ def forces_intent(spec: StepSpec) -> bool:
 
 def uses_bare_result(draft: Draft, index: int) -> bool:
     """Do the arguments hold a bare step's result? It must be durable first: a repeat might give another."""
-    return any(not draft.spec(needed).guarded for needed in draft.plan.steps[index].needs)
+    steps = draft.plan.steps
+    for needed in steps[index].needs:  # noqa: SIM110 - a loop costs a third of any()
+        if not steps[needed].spec.guarded:
+            return True
+    return False
 
 
 def send(draft: Draft, index: int, op: Op) -> None:
     """Make the next call of an op; a new op counts its attempts anew."""
-    branch = draft.branches[index]
+    branch = draft.own(index)
     attempt = branch.attempt + 1
-    fate = Fate.CALLING if branch.fate is Fate.IDLE or branch.fate is Fate.HELD else branch.fate
-    if branch.op is op:
-        draft.put(index, fate=fate, attempt=attempt, calling=True, due=0, since=draft.at)
-    else:
-        draft.put(index, fate=fate, op=op, attempt=attempt, spent=0, calling=True, due=0, since=draft.at)
-    draft.emit(Call(index, op, attempt))
+    if branch.fate is Fate.IDLE or branch.fate is Fate.HELD:
+        write(branch, "fate", Fate.CALLING)
+    if branch.op is not op:
+        write(branch, "op", op)
+        write(branch, "spent", 0)
+    write(branch, "attempt", attempt)
+    write(branch, "calling", True)
+    write(branch, "due", 0)
+    write(branch, "since", draft.at)
+    draft.commands.append(Call(index, op, attempt))
 
 
 def ask(draft: Draft, index: int) -> None:
@@ -52,7 +60,7 @@ def start(draft: Draft, index: int) -> None:
     branch = draft.branches[index]
     if branch.args is UNBOUND:
         results = [b.result for b in draft.branches]
-        draft.put(index, args=node.bind(draft.doc.input, results) if node.bind else Raw(b"{}"))
+        write(draft.own(index), "args", node.bind(draft.doc.input, results) if node.bind else Raw(b"{}"))
     if forces_intent(node.spec) or uses_bare_result(draft, index):
         draft.force()
     ask(draft, index)
@@ -65,9 +73,17 @@ def settled(branch: Branch, spec: StepSpec) -> bool:
 
 def settle(draft: Draft, index: int, fate: Fate, *, result: Raw = NULL, reason: str = "") -> None:
     """Note for good what became of a branch."""
-    draft.put(index, fate=fate, result=result, reason=reason, unknown=False, calling=False, due=0, stuck=False)
+    branch = draft.own(index)
+    write(branch, "fate", fate)
+    write(branch, "result", result)
+    write(branch, "reason", reason)
+    write(branch, "unknown", False)
+    write(branch, "calling", False)
+    write(branch, "due", 0)
+    write(branch, "stuck", False)
     draft.ride()
-    unstick(draft)
+    if draft.doc.state is State.FAILED:
+        unstick(draft)
 
 
 def unstick(draft: Draft) -> None:
@@ -90,9 +106,10 @@ def fail(draft: Draft, index: int, reason: str, *, retry: bool = True) -> None:
     draft.emit(Alert("needs_attention", index, reason))
 
 
-def finish(draft: Draft, state: State) -> None:
+def finish(draft: Draft, state: State, **result: Raw) -> None:
     """Write the outcome. Nobody is told before it is durable."""
-    draft.set(state=state, finished=draft.at, due=0, doom="", stuck="")
+    phase = State.CONFIRMING if state is State.CONFIRMED else State.CANCELLING
+    draft.set(state=state, phase=phase, finished=draft.at, due=0, doom="", stuck="", **result)
     draft.force()
     if draft.plan.form == "function":
         draft.emit(Stop())

@@ -25,11 +25,10 @@ from troth.core.move import (
     Start,
 )
 from troth.core.pivot import ask_pivot, doom, in_doubt
-from troth.core.plan import StepSpec
 from troth.core.retry import budget, micros, pause
 from troth.core.state import NO_RUN, Branch, Run
 from troth.core.unwind import cancel, stop_run, undo_given_up
-from troth.core.words import Fate, Op, Role, State
+from troth.core.quick import Fate, Op, Role, State
 
 
 def begin_run(draft: Draft) -> None:
@@ -229,7 +228,6 @@ def conclude_function(draft: Draft) -> None:
     """Write the outcome when the function has returned and nothing is open."""
     doc = draft.doc
     if doc.returned and not doc.doom and not doc.stuck and not doc.finished and may_confirm(draft):
-        draft.set(phase=State.CONFIRMING)
         finish(draft, State.CONFIRMED)
 
 
@@ -301,12 +299,22 @@ def abandoned(draft: Draft, event: Abandoned) -> None:
             doom(draft, "an inner saga was left while its pivot was in doubt", draft.branches[pivot].id)
             return
         for index in event.branches:
-            if draft.branches[index].fate in (Fate.DONE, Fate.CALLING, Fate.HELD):
-                fate = Fate.NOT_DONE if draft.branches[index].fate is Fate.HELD else Fate.GAVE_UP
-                draft.put(index, fate=fate, due=0)
-                force_give_up(draft)
+            abandon(draft, index)
         go_on(draft)
     draft.emit(Resume(event.token))
+
+
+def abandon(draft: Draft, index: int) -> None:
+    """Give up what an abandoned inner saga called. Calls that were answered get the same answer in a later run."""
+    fate = draft.branches[index].fate
+    if fate is Fate.DONE:
+        draft.put(index, fate=Fate.GAVE_UP, abandoned=True)
+    elif fate is Fate.CALLING or fate is Fate.HELD:
+        draft.put(index, fate=Fate.GAVE_UP if fate is Fate.CALLING else Fate.NOT_DONE, due=0)
+        draft.emit(Answer(index))
+    else:
+        return
+    force_give_up(draft)
 
 
 def recalled(draft: Draft, event: Recalled) -> None:
@@ -364,8 +372,3 @@ def args_text(args: Raw) -> str:
     """Arguments as a person reads them in a message, cut where they are long."""
     text = bytes(args).decode("utf-8", "replace")
     return f"({text if len(text) <= 120 else text[:117] + '...'})"
-
-
-def step_failed(branch: Branch, spec: StepSpec) -> bool:
-    """Does the function get `StepFailed` for this call?"""
-    return branch.fate in (Fate.NOT_DONE, Fate.GAVE_UP, Fate.COMPENSATED)

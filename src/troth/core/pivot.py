@@ -8,7 +8,7 @@ from troth.core.driving import ask, fail, send, settle
 from troth.core.move import Replied
 from troth.core.retry import pause
 from troth.core.unwind import cancel
-from troth.core.words import Fate, Op
+from troth.core.quick import Fate, Op
 
 
 def in_doubt(draft: Draft) -> int:

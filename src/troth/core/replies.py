@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.core import limits
-from troth.core.draft import Draft
+from troth.core.draft import Draft, write
 from troth.core.driving import close, fail, settle
 from troth.core.function import give_up, go_on, moved_on_function
 from troth.core.graph import moved_on_graph
@@ -12,7 +12,7 @@ from troth.core.pivot import pivot_missed
 from troth.core.retry import ongoing_pause, pause
 from troth.core.state import Branch
 from troth.core.unwind import cancel, unwind
-from troth.core.words import Fate, Op, Role, State, Word
+from troth.core.quick import Fate, Op, Role, State, Word
 
 
 def replied(draft: Draft, event: Replied) -> None:
@@ -20,7 +20,9 @@ def replied(draft: Draft, event: Replied) -> None:
     branch = draft.branches[event.branch]
     if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
         return
-    draft.put(event.branch, calling=False, trail=longer_trail(branch, event))
+    branch = draft.own(event.branch)
+    write(branch, "calling", False)
+    write(branch, "trail", longer_trail(branch, event))
     if event.op is Op.COMPENSATE:
         undo_replied(draft, event)
     else:
@@ -31,7 +33,7 @@ def replied(draft: Draft, event: Replied) -> None:
 
 def longer_trail(branch: Branch, event: Replied) -> tuple[tuple[str, int, int, str], ...]:
     """The timeline with this call; of a long one the first and the newest calls stay."""
-    entry = (event.op.value, branch.since, event.now - branch.since, event.reply.word.value)
+    entry = (event.op._value_, branch.since, event.now - branch.since, event.reply.word._value_)
     trail = branch.trail
     if len(trail) >= limits.TRAIL_LENGTH:
         trail = trail[:1] + trail[2:]

@@ -52,7 +52,7 @@ from troth.core.replies import replied
 from troth.core.retry import micros
 from troth.core.state import NO_RUN, Branch, Saga, Transaction
 from troth.core.unwind import stop_run, unwind
-from troth.core.words import Fate, Op, Role, State
+from troth.core.quick import Fate, Op, Role, State
 
 
 def begin(

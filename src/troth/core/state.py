@@ -37,6 +37,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     :param calling: a call is in flight.
     :param since: when that call was made.
     :param stuck: attempts are used up; it waits for a person, and for slow retries.
+    :param abandoned: it was done when the inner saga that called it was left by an exception: its call still gets the result.
     :param trail: finished calls: (op, made at, took, word), times in microseconds.
     """
 
@@ -54,6 +55,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     calling: bool = False
     since: int = 0
     stuck: bool = False
+    abandoned: bool = False
     trail: tuple[tuple[str, int, int, str], ...] = ()
 
 

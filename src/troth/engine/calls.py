@@ -11,7 +11,7 @@ from functools import partial
 from troth.core import limits
 from troth.core.reply import Reply
 from troth.core.retry import micros
-from troth.core.words import Op, Word
+from troth.core.quick import Op, Word
 from troth.engine.participants import Participant
 from troth.engine.pool import Pool
 from troth.engine.timers import Timers

@@ -12,7 +12,8 @@ from troth.core import limits
 from troth.core.move import Command
 from troth.core.plan import Plan
 from troth.core.state import Branch, Saga, Transaction
-from troth.core.words import FINAL, State
+from troth.core.quick import State
+from troth.core.words import FINAL
 from troth.engine.journal import Ticket
 from troth.ports.store import Record, Write
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from troth.core import limits
 from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
 from troth.core.reply import Reply
-from troth.core.words import Fate, Op, Word
+from troth.core.quick import Fate, Op, Word
 from troth.engine.calls import Calls, InFlight
 from troth.engine.clock import Clock, Luck, new_incarnation, new_suffix
 from troth.engine.drive import Driver

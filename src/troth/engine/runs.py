@@ -9,7 +9,7 @@ from msgspec import Raw
 from troth.core import limits
 from troth.core.move import Abandoned, Called, Raised, Recalled, Remembered, Returned
 from troth.core.state import Saga
-from troth.core.words import Fate, State
+from troth.core.quick import Fate, State
 from troth.engine.drive import Driver
 from troth.engine.live import Live
 from troth.ports.errors import Cancelled, DefinitionError, LimitExceeded, Refused, StepFailed
@@ -29,7 +29,7 @@ class RunOver(BaseException):
 def answer_of(saga: Saga, index: int) -> Raw | BaseException:
     """What the function gets for a settled call."""
     branch = saga.doc.branches[index]
-    if branch.fate is Fate.DONE:
+    if branch.fate is Fate.DONE or branch.abandoned:
         return branch.result
     if branch.fate is Fate.REFUSED:
         refused = Refused(branch.reason)
