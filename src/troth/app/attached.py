@@ -9,6 +9,7 @@ from typing import Any, Optional
 from msgspec import Raw
 
 from troth.app.naming import source_of
+from troth.core.reply import NULL
 from troth.ports.errors import DefinitionError
 from troth.wire.signature import Arguments, Signature, annotation_of
 
@@ -56,7 +57,9 @@ class Attached:
         """
         values = self.signature.values(args)
         if self.wants_result:
-            values[RESULT] = None if result is None else self.signature.decode_result(result)
+            values[RESULT] = None
+            if result is not None and result != NULL:  # a branch that gave up has none, whatever its type
+                values[RESULT] = self.signature.decode_result(result)
         return Arguments(
             tuple([values[name] for name in self._positions]), {name: values[name] for name in self._keywords}
         )
