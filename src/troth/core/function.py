@@ -155,7 +155,7 @@ def answer_or_ask(draft: Draft, index: int) -> None:
         release_held(draft)
     elif branch.fate is not Fate.CALLING:
         draft.emit(Answer(index))
-    elif not branch.calling and not branch.due:
+    elif not branch.calling and not branch.due and not branch.stuck:
         if draft.spec(index).role is Role.PIVOT:
             ask_pivot(draft, index)
         else:
