@@ -19,6 +19,8 @@ from troth.ports.store import LedgerEntry, NodeRow, Record
 _PAGE_BYTES: Final = 16 * 1024 * 1024
 """Body bytes packed into one text at most (hexadecimal doubles them)."""
 _PAGE_ROWS: Final = 1_000
+_AHEAD: Final = 20_000
+"""Unfinished rows picked at once for the pages of a take-over."""
 
 _DEAD_OWNERS: Final = """
     WITH RECURSIVE o (owner) AS (
@@ -62,6 +64,7 @@ class Reader:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()
+        self._ahead: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
         self._conn: sqlite3.Connection | None = connect.connect(path, create=False, cache_kib=connect.READER_CACHE_KIB)
 
     def check(self) -> None:
@@ -111,30 +114,46 @@ class Reader:
         return LedgerEntry(*entries[0]) if entries else None
 
     def unfinished(self, after_seq: int, limit: int) -> list[Record]:
-        """Clause 10: unfinished rows of nodes that are not alive, lowest seq first."""
-        found = self._load(_UNFINISHED, (after_seq, limit))
-        return [record for record in found if not record.finished and not record.owner_alive]
+        """Clause 10: unfinished rows of nodes that are not alive, lowest seq first.
+
+        Many pages are picked at once, since picking looks at all unfinished rows; each is looked at again when read.
+        """
+        while True:
+            position, ahead = self._ahead
+            if position != after_seq or not ahead:
+                ahead = tuple(self._pick(_UNFINISHED, (after_seq, max(limit, _AHEAD))))
+                if not ahead:
+                    return []
+            page, rest = ahead[:limit], ahead[limit:]
+            after_seq = page[-1][0]
+            self._ahead = (after_seq, rest)
+            records = [record for record in self._read(page) if not record.finished and not record.owner_alive]
+            if records:
+                return records
 
     def find(
         self, states: Sequence[str], since: int, definition: str, after_seq: int, limit: int, newest_first: bool
     ) -> list[Record]:
         """Transactions by seq, filtered; see the port."""
         sql, values = _find(states, since, definition, after_seq, newest_first)
-        found = self._load(f"{sql} ORDER BY seq {'DESC' if newest_first else ''} LIMIT ?", (*values, limit))
+        order = "DESC" if newest_first else "ASC"
+        found = self._read(self._pick(f"{sql} ORDER BY seq {order} LIMIT ?", (*values, limit)))
         if newest_first:
             found.reverse()
         return [record for record in found if not states or record.state in states]
 
-    def _load(self, pick: str, parameters: Sequence[Any]) -> list[Record]:
-        """The records of the seqs that a query picks, lowest seq first, read page by page."""
+    def _pick(self, query: str, parameters: Sequence[Any]) -> list[tuple[int, int]]:
+        """(seq, body size) of the rows whose seqs a query yields, lowest seq first."""
         packed = self.value(
-            f"SELECT group_concat(seq || ' ' || length(body), ';') FROM tx WHERE seq IN ({pick})", parameters
+            f"SELECT group_concat(seq || ' ' || length(body), ';') FROM tx WHERE seq IN ({query})", parameters
         )
-        if packed is None:
-            return []
-        sizes = sorted((int(seq), int(size)) for seq, size in (item.split(" ") for item in packed.split(";")))
+        items = (item.split(" ") for item in packed.split(";")) if packed else ()
+        return sorted((int(seq), int(size)) for seq, size in items)
+
+    def _read(self, picked: Sequence[tuple[int, int]]) -> list[Record]:
+        """The records of picked rows that are still there, lowest seq first."""
         records: list[Record] = []
-        for page in _pages(sizes):
+        for page in _pages(picked):
             text = self.value(f"{_RECORDS} seq IN ({','.join(map(str, page))})")
             if text is not None:
                 records += map(_record, text.split(";"))

@@ -31,12 +31,17 @@ def register(conn: sqlite3.Connection, incarnation: str, now: int, pid: int, hos
 
 
 def require_alive(conn: sqlite3.Connection, node: int) -> None:
-    """The fence of everything that is no batch.
+    """The fence of what is no batch: the write lock is held, so nobody can declare the node dead meanwhile.
 
     :raises Fenced: the node was declared dead.
     """
-    if conn.execute("UPDATE node SET floor = floor WHERE node = ? AND alive = 1", (node,)).rowcount != 1:
-        raise Fenced(f"node {node} was declared dead by another one: nothing was written")
+    row = conn.execute("SELECT alive FROM node WHERE node = ?", (node,)).fetchone()
+    if row is None or not row[0]:
+        raise _fenced(node)
+
+
+def _fenced(node: int) -> Fenced:
+    return Fenced(f"node {node} was declared dead by another one: nothing was written")
 
 
 def bury(conn: sqlite3.Connection, node: int) -> bool:
@@ -55,10 +60,17 @@ def retire(conn: sqlite3.Connection, node: int) -> bool:
 
 
 def adopt(conn: sqlite3.Connection, node: int, seqs: Iterable[int]) -> set[bytes]:
-    """Make a node the owner of those rows that no living node owns; their uids."""
-    listed = ",".join(map(str, seqs))
-    where = f"seq IN ({listed}) AND {ORPHAN}"
-    packed = conn.execute(f"SELECT group_concat(hex(uid)) FROM tx WHERE {where}").fetchone()[0]
+    """Make a node the owner of those rows that no living node owns; their uids.
+
+    :raises Fenced: the node was declared dead.
+    """
+    where = f"seq IN ({_listed(seqs)}) AND {ORPHAN}"
+    alive, packed = conn.execute(
+        "SELECT (SELECT alive FROM node WHERE node = ?), (SELECT group_concat(hex(uid)) FROM tx WHERE " + where + ")",
+        (node,),
+    ).fetchone()
+    if not alive:
+        raise _fenced(node)
     if packed is None:
         return set()
     conn.execute(f"UPDATE tx SET owner = ?, claims = claims + 1 WHERE {where}", (node,))
