@@ -10,6 +10,7 @@ from troth.app.current import SCOPE
 from troth.app.step import Step
 from troth.core import limits
 from troth.core.reply import NULL, Reply
+from troth.core.retry import micros
 from troth.core.quick import Op, Word
 from troth.participant.meaning import PROGRAMMING_ERRORS, reply_to
 from troth.ports.caller import Call
@@ -27,6 +28,7 @@ class StepParticipant:
         self.name = step.name
         self.destination = step.name
         self.timeout = step.spec.timeout
+        self.timeout_micros = micros(step.spec.timeout)
         self.most = limits.CALLS_PER_DESTINATION if step.is_async else limits.SYNC_THREADS_PER_STEP
         self.no_retry = no_retry
         self._action_is_async = step.is_async
@@ -57,8 +59,8 @@ class StepParticipant:
             SCOPE.reset(token)
 
     async def acall(self, call: Call) -> Reply:
-        """Do an async op. Runs in a task of its own, so what it sets in its context stays there."""
-        SCOPE.set(call)
+        """Do an async op."""
+        token = SCOPE.set(call)
         step = self.step
         try:
             database = step.database
@@ -74,6 +76,8 @@ class StepParticipant:
             return Reply(Word.DONE, await self._aeffect(call, call.result))
         except Exception as error:
             return self._reply(call, error)
+        finally:
+            SCOPE.reset(token)
 
     def _effect(self, call: Call, stored: Raw | None, *db: Any) -> Raw:
         function, args, kwargs = self._function(call, stored)

@@ -83,7 +83,7 @@ def conclude(draft: Draft) -> None:
 def resume_graph(draft: Draft) -> None:
     """Make every call that is owed and not under way."""
     for index, branch in enumerate(draft.branches):
-        if branch.fate is Fate.CALLING and not branch.calling and not branch.due:
+        if branch.fate is Fate.CALLING and not (branch.calling or branch.due or branch.stuck):
             if index == draft.plan.pivot:
                 ask_pivot(draft, index)
             else:

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from troth.core import limits
 from troth.core.draft import Draft
-from troth.core.driving import FORWARD, ask, close, send
+from troth.core.driving import FORWARD, ask, close, send, unstick
 from troth.core.function import (
     abandoned,
     ask_person,
@@ -120,10 +120,16 @@ def recovered(draft: Draft, event: Recovered) -> None:
     draft.run = NO_RUN
     for index, branch in enumerate(draft.branches):
         unknown = branch.unknown or branch.fate is Fate.CALLING
-        draft.put(index, calling=False, due=0, spent=0, unknown=unknown)
+        slow = branch.stuck and branch.due  # its slow retries go on at once; what must not be repeated isn't
+        draft.put(index, calling=False, due=event.now if slow else 0, spent=0, unknown=unknown)
     if draft.plan.form == "graph" and draft.doc.phase is not State.CANCELLING:  # the forced cancel carried all that was reached
         mark_reached(draft)
     draft.set(deadline=moved_deadline(draft, event), due=0)
+    if draft.doc.stuck.startswith(POISON):
+        return
+    if draft.doc.stuck:  # other code may be able to go on
+        draft.set(stuck="")
+        unstick(draft)
     if not draft.doc.resolving:
         resume(draft)
     else:
@@ -186,9 +192,10 @@ def poisoned(draft: Draft, event: Poisoned) -> None:
         draft.put(index, calling=False, due=0, unknown=branch.unknown or branch.fate is Fate.CALLING)
     if draft.plan.form == "graph":
         mark_reached(draft)
-    ask_person(draft, f"poison: taken over {event.claims} times without progress")
+    ask_person(draft, f"{POISON}: taken over {event.claims} times without progress")
 
 
+POISON = "poison"
 RULES: dict[type, Callable[[Draft, Any], None]] = {
     Replied: replied,
     Tick: ticked,

@@ -10,11 +10,11 @@ from functools import partial
 
 from troth.core import limits
 from troth.core.reply import Reply
-from troth.core.retry import micros
 from troth.core.quick import Op, Word
 from troth.engine.participants import Participant
 from troth.engine.pool import Pool
 from troth.engine.timers import Timers
+from troth.engine.workers import Workers
 from troth.ports.caller import Call
 
 Replied = Callable[["InFlight", Reply], None]
@@ -24,6 +24,7 @@ class InFlight:
     """One call: from its wait for a place until its reply.
 
     :ivar due: when it times out, in microseconds; 0: not counted (a thread's call is answered when it really ends).
+    :ivar task: what runs it, while it is an async one.
     """
 
     __slots__ = ("attempt", "branch", "call", "context", "done", "due", "live", "op", "participant", "task")
@@ -42,12 +43,18 @@ class InFlight:
 
 
 class Destination:
-    """What is in flight to one destination, and what waits for it."""
+    """What is in flight to one destination, and what waits for it.
 
-    __slots__ = ("active", "waiting")
+    :ivar running: async calls in the order of their launch, which is the order in which they time out.
+    :ivar due: when to look for late ones next; 0: not planned.
+    """
+
+    __slots__ = ("active", "due", "running", "waiting")
 
     def __init__(self) -> None:
         self.active = 0
+        self.due = 0
+        self.running: dict[InFlight, None] = {}
         self.waiting: deque[InFlight] = deque()
 
 
@@ -72,6 +79,7 @@ class Calls:
         self.destinations: dict[str, Destination] = {}
         self.crowded: deque[InFlight] = deque()
         self.tasks: set[asyncio.Task[None]] = set()
+        self.workers = Workers(loop, self._run)
         self.stopped = False
 
     def start(self, flight: InFlight) -> None:
@@ -90,12 +98,16 @@ class Calls:
         destination.active += 1
         self.active += 1
         if flight.participant.is_async(flight.op):
-            task = self.loop.create_task(self._run(flight), context=flight.context)
-            flight.task = task
-            self.tasks.add(task)
-            flight.due = self.now() + micros(flight.call.timeout)
-            if self.timers.plan(flight):
-                self.planned()
+            flight.due = self.now() + flight.participant.timeout_micros
+            destination.running[flight] = None
+            if not destination.due:
+                self._watch(destination, flight.due)
+            if flight.context is None:
+                self.workers.submit(flight)
+            else:
+                task = flight.task = self.loop.create_task(self._run(flight), context=flight.context)
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
         else:
             context = flight.context.copy() if flight.context is not None else copy_context()
             self.pool.submit(context.run, self._in_thread, flight)
@@ -107,9 +119,6 @@ class Calls:
             reply = Reply(Word.UNKNOWN, reason=f"no answer within {flight.call.timeout:g} s")
         except BaseException as error:  # SystemExit and the like: whatever it did, nobody knows
             reply = Reply(Word.UNKNOWN, reason=f"{type(error).__name__}: {error}", cause=error)
-        task = flight.task
-        if task is not None:
-            self.tasks.discard(task)
         self.ended(flight, reply)
 
     def _in_thread(self, flight: InFlight) -> None:
@@ -128,23 +137,38 @@ class Calls:
         if flight.done:
             return
         flight.done = True
-        if flight.due:
-            flight.due = 0
-            self.timers.cancelled()
         self.active -= 1
         destination = self.destinations[flight.participant.destination]
         destination.active -= 1
+        destination.running.pop(flight, None)
         if destination.waiting and self.active < limits.CALLS_IN_FLIGHT:
             self._launch(destination.waiting.popleft(), destination)
         elif self.crowded:
             self.start(self.crowded.popleft())
         self.replied(flight, reply)
 
-    def timed_out(self, flight: InFlight) -> None:
-        """The call took too long: end it; its reply comes when it has really ended."""
-        flight.due = 0
-        if flight.task is not None:
-            flight.task.cancel()
+    def _watch(self, destination: Destination, due: int) -> None:
+        destination.due = due
+        if self.timers.plan(destination):
+            self.planned()
+
+    def look_at(self, destination: Destination) -> None:
+        """End the calls that took too long; the replies come when they have really ended.
+
+        Calls to one destination have one timeout, so the oldest is the first to be late.
+        """
+        destination.due = 0
+        now = self.now()
+        for flight in list(destination.running):
+            if flight.due > now:
+                self._watch(destination, flight.due)
+                return
+            del destination.running[flight]
+            if flight.task is not None:
+                flight.task.cancel()
+            elif flight in self.workers.ready:  # it never began
+                self.workers.ready.remove(flight)
+                self.ended(flight, Reply(Word.NOT_DONE, reason=f"not begun within {flight.call.timeout:g} s"))
 
     def stop(self) -> None:
         """Call nothing more and end what runs on the loop."""
@@ -152,6 +176,7 @@ class Calls:
         self.crowded.clear()
         for destination in self.destinations.values():
             destination.waiting.clear()
+        self.workers.stop()
         for task in list(self.tasks):
             task.cancel()
 

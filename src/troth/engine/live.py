@@ -80,7 +80,7 @@ class Live:
             doc = msgspec.structs.replace(doc, branches=branches[: limits.CHUNK_BRANCHES])
         self.written = branches
         write = Write(
-            doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, "saga", doc.definition, doc.state.value, doc.begun,
+            doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, "saga", doc.definition, doc.state._value_, doc.begun,
             self.updated, doc.finished, self.content, encode(doc), chunks,
         )  # fmt: skip
         self.inserted = True

@@ -24,6 +24,7 @@ class Participant(Protocol):
 
     name: str
     timeout: float
+    timeout_micros: int
     destination: str
     most: int
 

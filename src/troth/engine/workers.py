@@ -1,0 +1,83 @@
+"""Tasks that run async calls one after the other: a task made for each call would cost more than most calls.
+
+A worker takes the next call as soon as its last one ends; one more is woken whenever calls wait, so a call that takes long
+holds up no other. A worker whose call left something behind in its context is replaced: no call sees what another one set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import copy_context
+from typing import Any, Protocol
+
+
+class Job(Protocol):
+    """Something for a worker to run."""
+
+    task: asyncio.Task[Any] | None
+
+
+class Workers:
+    """Runs jobs on the loop.
+
+    :param run: runs one job; must not raise, except `asyncio.CancelledError` when the workers are stopped.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, run: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        self.loop = loop
+        self.run = run
+        self.ready: deque[Job] = deque()
+        self.idle: list[asyncio.Future[None]] = []
+        self.waking = 0
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.stopped = False
+
+    def submit(self, job: Job) -> None:
+        """Run the job soon."""
+        self.ready.append(job)
+        if not self.waking:
+            self._wake()
+
+    def stop(self) -> None:
+        """Cancel what runs; start nothing more."""
+        self.stopped = True
+        self.ready.clear()
+        for task in list(self.tasks):
+            task.cancel()
+
+    def _wake(self) -> None:
+        self.waking += 1
+        while self.idle:
+            waiting = self.idle.pop()
+            if not waiting.done():
+                waiting.set_result(None)
+                return
+        task = self.loop.create_task(self._work(), name="troth-worker")
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _work(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            return
+        clean = copy_context()
+        while not self.stopped:
+            self.waking -= 1
+            while self.ready:
+                job = self.ready.popleft()
+                if self.ready and not self.waking:
+                    self._wake()
+                job.task = task
+                await self.run(job)
+                job.task = None
+                while task.cancelling():  # a call that took too long was ended, not its worker
+                    task.uncancel()
+                if copy_context() != clean:
+                    if self.ready and not self.waking:
+                        self._wake()
+                    return
+            waiting = self.loop.create_future()
+            self.idle.append(waiting)
+            await waiting
