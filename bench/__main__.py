@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +20,7 @@ from rich.console import Console
 
 from bench import tables
 from bench.items import finished, levels, memory, processes, profile, recovery, takeover
+from bench.proxy import SideDied
 from bench.sizes import QUICK, Sizes
 
 ITEMS: dict[str, Any] = {
@@ -31,6 +33,8 @@ ITEMS: dict[str, Any] = {
     "profile": profile,
 }
 RESULTS = Path(__file__).with_name("results")
+WIDTH = 110
+"""Columns of the tables when they go to a file."""
 
 
 def installed(name: str) -> str:
@@ -66,6 +70,24 @@ def sync_cost() -> float:
         return (time.perf_counter() - begin) / 100
 
 
+def measured(names: Sequence[str], sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measure the items; one that can't be measured doesn't take the others with it."""
+    items: dict[str, Any] = {}
+    figures: dict[str, float] = {}
+    failed: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    for name in names:
+        begin = time.perf_counter()
+        try:
+            items[name] = ITEMS[name].measure(sizes, room, lambda words, name=name: say(f"{name}: {words}"))
+        except (SideDied, TimeoutError) as error:
+            failed[name] = str(error)
+        else:
+            figures.update(ITEMS[name].figures(items[name]))
+        seconds[name] = round(time.perf_counter() - begin, 1)
+    return {"items": items, "figures": figures, "failed": failed, "seconds_each": seconds}
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--quick", is_flag=True, help="About a second an item: shows that everything works, measures nothing.")
 @click.option("--only", multiple=True, type=click.Choice(list(ITEMS)), help="Measure only this; may be given again.")
@@ -78,24 +100,26 @@ def main(quick: bool, only: tuple[str, ...], rounds: int | None, target: Path | 
     if rounds:
         sizes = type(sizes)(**{**asdict(sizes), "rounds": rounds})
     console, progress = Console(), Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(width=WIDTH)
     run: dict[str, Any] = {"machine": machine(), "sizes": asdict(sizes), "items": {}}
-    figures: dict[str, float] = {}
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="room-", dir=RESULTS.parent) as room, progress.status("") as status:
-        for name in only or ITEMS:
-            result = ITEMS[name].measure(sizes, Path(room), lambda words, name=name: status.update(f"{name}: {words}"))
-            run["items"][name] = result
-            figures.update(ITEMS[name].figures(result))
+        run.update(measured(only or tuple(ITEMS), sizes, Path(room), status.update))
     run["seconds"] = time.perf_counter() - begin
-    run["figures"] = figures
-    run["bars"] = tables.verdicts(figures)
-    console.print(f"{run['machine']}", style="dim", highlight=False)
+    run["bars"] = tables.verdicts(run["figures"])
+    told = ", ".join(f"{name} {value}" for name, value in run["machine"].items())
+    console.print(told, style="dim", highlight=False)
     tables.show(console, run["items"], run["bars"])
+    for name, why in run["failed"].items():
+        console.print(f"{name} could not be measured: {why}", style="red", markup=False)
+    if quick:
+        console.print("--quick only shows that everything works: its figures mean nothing.")
     target = target or RESULTS / ("quick.json" if quick else "latest.json")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     console.print(f"written to {target}")
-    if strict and any(one["verdict"] == "miss" for one in run["bars"]):
+    if run["failed"] or (strict and any(one["verdict"] == "miss" for one in run["bars"])):
         sys.exit(1)
 
 

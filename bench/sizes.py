@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 LEVELS: Final = (1, 16, 64, 256)
@@ -11,6 +12,8 @@ FULL: Final = 256
 """The level at which throughput is compared."""
 SIDES: Final = ("bare-declared", "troth-declared", "bare-function", "troth-function", "dbos", "dbos-wal")
 """In the order in which a round measures them."""
+FAST_SIDES: Final = ("troth-declared-uvloop", "troth-function-uvloop") if find_spec("uvloop") else ()
+"""The same code on uvloop's event loop: shown beside, judged by no bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +21,7 @@ class Sizes:
     """What one run measures.
 
     :param rounds: interleaved rounds; the median counts.
+    :param sides: who races at all levels of concurrency.
     :param seconds: seconds one measurement takes.
     :param slow_seconds: the same for sides of some hundred transactions a second.
     :param finished: finished transactions in the log before throughput is measured.
@@ -26,8 +30,9 @@ class Sizes:
     """
 
     rounds: int = 5
-    seconds: float = 1.5
-    slow_seconds: float = 3.0
+    sides: tuple[str, ...] = SIDES + FAST_SIDES
+    seconds: float = 1.0
+    slow_seconds: float = 2.0
     finished: tuple[int, ...] = (0, 100_000, 1_000_000)
     in_flight: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
     unfinished: int = 100_000

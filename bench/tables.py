@@ -95,16 +95,26 @@ def takeover(result: dict[str, Any]) -> list[Table]:
     return [table("4 processes on one file under load, one killed", heads, rows)]
 
 
+PROFILE = {
+    "busy": "each thread: share of the time in which it did anything",
+    "rooms": "event loop: share of its busy time, by part of the program",
+    "places": "event loop: the same, by function",
+    "journal": "journal: share of its busy time, SQLite and the disk included",
+}
+
+
 def profile(result: dict[str, Any]) -> list[Table]:
     """Where the time goes."""
-    return [
-        table(
-            f"{form}, 256 in flight: where the event loop and the journal's thread are (share of samples)",
-            ("thread: place", "share"),
-            [(place, f"{share:.1%}") for place, share in places],
-        )
-        for form, places in result.items()
-    ]
+    made = []
+    for form, found in result.items():
+        one = table(f"{form}, 256 in flight: where the time goes", ("", "share"), ())
+        for part, title in PROFILE.items():
+            one.add_row(title, style="bold")
+            for name, share in found[part]:
+                one.add_row(f"  {name}", f"{share:.1%}")
+            one.add_section()
+        made.append(one)
+    return made
 
 
 TABLES = {

@@ -26,7 +26,7 @@ suitable() {
 }
 
 find_python() {
-  for candidate in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3 python; do
+  for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3 python3.14 /usr/bin/python3 python; do
     if suitable "$candidate"; then echo "$candidate"; return; fi
   done
   fail "no suitable Python: troth needs Python 3.11 or newer with the venv, ensurepip and sqlite3 modules.

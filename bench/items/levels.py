@@ -9,9 +9,11 @@ from statistics import median
 from typing import Any
 
 from bench.proxy import Proxy
-from bench.sizes import FULL, LEVELS, SIDES, Sizes
+from bench.sizes import FULL, LEVELS, Sizes
 
 Cell = dict[str, Any]
+WARM = 64
+"""In flight while a side warms up."""
 
 
 def seconds(side: str, sizes: Sizes) -> float:
@@ -39,14 +41,14 @@ def per_transaction(before: dict[str, int], after: dict[str, int]) -> dict[str, 
 
 def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Race all sides: ``{"levels": {side: {level: cell}}, "writes": {side: {level: …}}}``."""
-    cells: dict[str, dict[int, list[Cell]]] = {side: {level: [] for level in LEVELS} for side in SIDES}
-    writes: dict[str, dict[int, dict[str, float]]] = {side: {} for side in SIDES}
+    cells: dict[str, dict[int, list[Cell]]] = {side: {level: [] for level in LEVELS} for side in sizes.sides}
+    writes: dict[str, dict[int, dict[str, float]]] = {side: {} for side in sizes.sides}
     with ExitStack() as stack:
         sides = {}
-        for name in SIDES:
+        for name in sizes.sides:
             say(f"starting {name}")
             sides[name] = stack.enter_context(Proxy(name, room / f"{name}.db")).ready()
-            sides[name].ask("run", in_flight=FULL, seconds=seconds(name, sizes) / 2)
+            sides[name].ask("run", in_flight=WARM, seconds=seconds(name, sizes) / 2)
             sides[name].freeze()
         for number in range(sizes.rounds):
             for level in LEVELS:
@@ -60,22 +62,18 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, A
 
 
 def figures(result: dict[str, Any]) -> dict[str, float]:
-    """The figures that bars are set for."""
+    """The figures that bars are set for; what wasn't raced gives none. Sides on uvloop are judged by no bar."""
     levels = result["levels"]
-
-    def of(side: str, level: int, figure: str = "rate") -> float:
-        return float(levels[side][level][figure])
-
-    best = max(cell["rate"] for cell in levels["dbos-wal"].values())
-    found = {
-        "declared_of_bare": of("troth-declared", FULL) / of("bare-declared", FULL),
-        "function_of_bare": of("troth-function", FULL) / of("bare-function", FULL),
-        "declared_of_dbos": of("troth-declared", FULL) / best,
-        "function_of_dbos": of("troth-function", FULL) / best,
-        "declared_p50_of_bare": of("troth-declared", 1, "p50_ms") / of("bare-declared", 1, "p50_ms"),
-        "function_p50_of_bare": of("troth-function", 1, "p50_ms") / of("bare-function", 1, "p50_ms"),
-    }
-    written = result["writes"]["troth-declared"].get(FULL, {})
+    found: dict[str, float] = {}
+    for form in ("declared", "function"):
+        troth, bare = levels.get(f"troth-{form}"), levels.get(f"bare-{form}")
+        if troth and bare:
+            found[f"{form}_of_bare"] = troth[FULL]["rate"] / bare[FULL]["rate"]
+            found[f"{form}_p50_of_bare"] = troth[1]["p50_ms"] / bare[1]["p50_ms"]
+        if troth and "dbos-wal" in levels:
+            best = max(cell["rate"] for cell in levels["dbos-wal"].values())
+            found[f"{form}_of_dbos"] = troth[FULL]["rate"] / best
+    written = result["writes"].get("troth-declared", {}).get(FULL)
     if written:
         found["transactions_per_commit"] = written["transactions_per_commit"]
     return found

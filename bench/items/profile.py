@@ -9,17 +9,19 @@ from typing import Any
 from bench.proxy import Proxy
 from bench.sizes import FULL, Sizes
 
-PLACES = 14
+PLACES = 12
+"""Rows of each part that are kept."""
 
 
 def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """``{form: [(thread: file function, share), …]}``, the largest first. Sampling slows the run; shares hold."""
+    """``{form: profile}``. Sampling slows the run; shares hold."""
     found = {}
     for form in ("troth-declared", "troth-function"):
         say(f"sampling {form}")
         with Proxy(form, room / f"profile-{form}.db").ready() as side:
             side.ask("run", in_flight=FULL, seconds=sizes.seconds / 2)
-            found[form] = side.ask("profile", in_flight=FULL, seconds=sizes.seconds * 2)[:PLACES]
+            profile = side.ask("profile", in_flight=FULL, seconds=sizes.seconds * 2)
+            found[form] = {part: rows[:PLACES] for part, rows in profile.items()}
     return found
 
 

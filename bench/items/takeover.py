@@ -8,7 +8,9 @@ from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
 
-from bench.log import Look, wait
+from psutil import STATUS_STOPPED, Process
+
+from bench.log import PAUSE, Look, wait
 from bench.proxy import Proxy
 from bench.sizes import Sizes
 
@@ -18,8 +20,23 @@ BUSY = 0.3
 """Seconds of load before the kill, so that the victim is in full swing."""
 
 
-def one(path: Path) -> dict[str, float]:
-    """One kill; at least one transaction must have been in flight."""
+def caught(victim: Proxy, log: Look, node: int) -> list[str]:
+    """Stop the process at a moment when the log holds unfinished transactions of its own: their gids.
+
+    Group commit makes its callers go in step, so that at many moments it has none.
+    """
+    process = Process(victim.pid)
+    while True:
+        victim.freeze()
+        wait(lambda: process.status() == STATUS_STOPPED, "stopping the process to kill")
+        if left := log.open_of(node):
+            return left
+        victim.thaw()
+        sleep(PAUSE)
+
+
+def one(path: Path, seconds: float) -> dict[str, float]:
+    """One kill, timed from the SIGKILL; the others are under load for so many seconds after it."""
     with ExitStack() as stack:
         sides = [stack.enter_context(Proxy("troth-declared", path)) for _ in range(PROCESSES)]
         for side in sides:
@@ -28,11 +45,11 @@ def one(path: Path) -> dict[str, float]:
         victim, *others = sides
         node = log.node_of(victim.pid)
         for side in sides:
-            side.tell("run", in_flight=IN_FLIGHT, seconds=BUSY + 2.0)
+            side.tell("run", in_flight=IN_FLIGHT, seconds=BUSY + seconds)
         sleep(BUSY)
+        left = caught(victim, log, node)
         begin = perf_counter()
         victim.kill()
-        left = log.open_of(node)
         wait(lambda: not log.owns_any(node), "adopting what was left")
         adopted = perf_counter() - begin
         wait(lambda: not log.any_open(left), "ending what was left")
@@ -47,7 +64,7 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, A
     kills = []
     for number in range(sizes.takeovers):
         say(f"kill {number + 1} of {sizes.takeovers} among {PROCESSES} processes")
-        kills.append(one(room / f"takeover-{number}.db"))
+        kills.append(one(room / f"takeover-{number}.db", sizes.seconds))
     return {"kills": kills}
 
 

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import psutil
 
-from bench.sides.side import TEXT
+from bench.sides.side import TEXT, counters
 from troth import Troth
 
 HOUR = 3_600.0
@@ -81,8 +81,8 @@ class Held:
         return await held.aio(self._order)
 
     def stats(self) -> dict[str, int]:
-        """What the journal counted."""
-        return dict(app.stats())
+        """What the node counted."""
+        return counters(app.stats())
 
     async def begin(self, count: int) -> dict[str, float]:
         """Begin so many, durably, and keep them open: seconds it took, and bytes each takes."""

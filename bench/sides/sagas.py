@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 
 from bench.load import run
-from bench.sampling import Sampler
-from bench.sides.side import TEXT
+from bench.sampling import Profile, Sampler
+from bench.sides.side import TEXT, counters
 from troth import Troth
 
 app = Troth(f"sqlite:///{os.environ.get('TROTH_BENCH_LOG', 'bench.db')}")
@@ -58,7 +58,7 @@ class Sagas:
 
     def __init__(self, name: str) -> None:
         self._order = Order(TEXT)
-        self._function = name.endswith("function")
+        self._function = "function" in name
 
     async def start(self) -> None:
         """Become a node."""
@@ -72,15 +72,15 @@ class Sagas:
         """One saga of two steps."""
         return await (function(self._order) if self._function else declared.aio(self._order))
 
-    async def profile(self, in_flight: int, seconds: float) -> list[tuple[str, float]]:
-        """Where the time goes while so many are in flight: places by their share of the samples."""
+    async def profile(self, in_flight: int, seconds: float) -> Profile:
+        """Where the time goes while so many are in flight."""
         with Sampler() as sampler:
             await run(self.one, in_flight, seconds)
-        return sampler.shares()
+        return sampler.profile()
 
     def stats(self) -> dict[str, int]:
-        """What the journal counted."""
-        return dict(app.stats())
+        """What the node counted."""
+        return counters(app.stats())
 
 
 def make(name: str, log: str) -> Sagas:

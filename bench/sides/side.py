@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import psutil
@@ -42,6 +43,11 @@ class Side(Protocol):
         """Counters since the start: ``commits``, ``forced``, ``transactions``; empty where they aren't known."""
 
 
+def counters(stats: Mapping[str, int]) -> dict[str, int]:
+    """Those of troth's counters that a side tells."""
+    return {name: stats.get(name, 0) for name in ("commits", "forced", "transactions")}
+
+
 async def obey(side: Side, order: dict[str, Any]) -> Any:
     """Carry out one order: ``run``, ``stats``, ``memory``, or a method of the side's own."""
     what = order.pop("do")
@@ -73,7 +79,16 @@ async def serve(name: str, log: str) -> None:
     await side.stop()
 
 
+def loops(name: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the side's event loop: asyncio's own, unless the name ends with ``uvloop``."""
+    if not name.endswith("-uvloop"):
+        return None
+    made: Callable[[], asyncio.AbstractEventLoop] = importlib.import_module("uvloop").new_event_loop
+    return made
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], sys.argv[2]))
+    with asyncio.Runner(loop_factory=loops(sys.argv[1])) as runner:
+        runner.run(serve(sys.argv[1], sys.argv[2]))
     sys.stdout.flush()
     os._exit(0)

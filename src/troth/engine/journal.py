@@ -8,7 +8,7 @@ is another shell.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from troth.core import limits
@@ -103,6 +103,8 @@ class Journal:
         """Why the store can't be written at present."""
         self.commits = 0
         self.written = 0
+        self.awaited = 0
+        """Writes that someone waited for, ever."""
 
     # --- in
 
@@ -116,6 +118,7 @@ class Journal:
         if forced and not ticket.forced:
             ticket.forced = True
             self.forced += 1
+            self.awaited += 1
 
     def drop(self, owner: Journaled) -> None:
         """Forget what of the owner waits."""
@@ -123,6 +126,14 @@ class Journal:
         if ticket is not None and self.waiting.pop(id(ticket), None) is not None:
             self.forced -= ticket.forced
         owner.ticket = None
+
+    def withdraw(self, owners: Sequence[Journaled]) -> None:
+        """Forget what of the owners waits, batches to be tried again included: it is in no batch under way, and never will be."""
+        gone = {id(owner) for owner in owners}
+        for owner in owners:
+            self.drop(owner)
+        batches = ([ticket for ticket in batch if id(ticket.owner) not in gone] for batch in self.retry)
+        self.retry = deque(batch for batch in batches if batch)
 
     def beat(self) -> None:
         """Have the node's row renewed (its floor, its sign of life) even if nothing waits to be written."""
