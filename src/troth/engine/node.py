@@ -343,10 +343,11 @@ class Node:
             self.counters[saga.doc.state] += 1
 
     def stats(self) -> dict[str, int]:
-        """Counters since the start: ``commits``, ``written`` rows, ``transactions`` begun here, outcomes, replies."""
+        """Counters since the start: ``commits``, ``written`` and ``forced`` rows, ``transactions``, outcomes, replies."""
         journal = self.driver.journal
         counted = {str(name): value for name, value in self.counters.items()}
-        return {"commits": journal.commits, "written": journal.written, "in_flight": len(self.driver.open), **counted}
+        writes = {"commits": journal.commits, "written": journal.written, "forced": journal.awaited}
+        return {**writes, "in_flight": len(self.driver.open), **counted}
 
 
 def _call_into(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
