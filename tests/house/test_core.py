@@ -13,6 +13,9 @@ PURE = {
 }  # fmt: skip
 """What core may import besides itself: nothing here reads a clock, draws chance, logs or touches the outside."""
 
+OF_THE_INTERPRETER = {"sys.version_info"}
+"""What core may read of `sys`: the same in every process of one interpreter."""
+
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint", "id", "hash"}
 """Builtins with an effect, or with an answer that differs from one process to the next."""
 
@@ -23,9 +26,25 @@ def test_core_imports_only_itself_and_the_pure_part_of_the_standard_library() ->
         f"{module.at(node)}: {name}"
         for module in modules("src/troth/core")
         for node, name in module.imports()
-        if name not in PURE and name != "troth.core" and not name.startswith("troth.core.")
+        if name not in PURE and name != "sys" and name != "troth.core" and not name.startswith("troth.core.")
     ]
     complain(found, "core imports only core and these: " + ", ".join(sorted(PURE)))
+
+
+def test_core_reads_nothing_of_the_process() -> None:
+    """Of `sys` core reads the interpreter's version, to be fast on each, and nothing else."""
+    found = [
+        f"{module.at(node)}: {ast.unparse(node)}"
+        for module in modules("src/troth/core")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "sys"
+        and ast.unparse(node) not in OF_THE_INTERPRETER
+    ]
+    found += [f"{m.at(node)}: from sys import" for m in modules("src/troth/core") for node in ast.walk(m.tree)
+              if isinstance(node, ast.ImportFrom) and node.module == "sys"]
+    complain(found, "core may read only " + ", ".join(OF_THE_INTERPRETER))
 
 
 def test_core_has_no_coroutine_and_no_global_state() -> None:
