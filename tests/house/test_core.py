@@ -42,8 +42,12 @@ def test_core_reads_nothing_of_the_process() -> None:
         and node.value.id == "sys"
         and ast.unparse(node) not in OF_THE_INTERPRETER
     ]
-    found += [f"{m.at(node)}: from sys import" for m in modules("src/troth/core") for node in ast.walk(m.tree)
-              if isinstance(node, ast.ImportFrom) and node.module == "sys"]
+    found += [
+        f"{m.at(node)}: from sys import"
+        for m in modules("src/troth/core")
+        for node in ast.walk(m.tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "sys"
+    ]
     complain(found, "core may read only " + ", ".join(OF_THE_INTERPRETER))
 
 
