@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw
 
-from troth.core import barrier, limits
+from troth.core import barrier, barrier_table, limits
 from troth.core.move import Alert, Call, Event, Recovered, Replied, Resolve, Retry, Tick
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.reply import Reply
@@ -89,8 +89,8 @@ def replies(guarded: bool, used_up: bool) -> Iterator[tuple[str, ...]]:
 
 def verdicts() -> Iterator[tuple[str, ...]]:
     """Rows of the barrier's table; rows that differ only in what doesn't matter are one."""
-    groups: dict[tuple[str, str], list[barrier.Cell]] = {}
-    for cell in barrier.table():
+    groups: dict[tuple[str, str], list[barrier_table.Cell]] = {}
+    for cell in barrier_table.table():
         groups.setdefault((cell.kind.value, cell.verdict.value), []).append(cell)
     for (kind, verdict), cells in groups.items():
         if verdict == barrier.Verdict.IMPOSSIBLE.value:
