@@ -24,7 +24,7 @@ from troth.core.move import (
     Returned,
     Start,
 )
-from troth.core.pivot import ask_pivot, doom, in_doubt
+from troth.core.pivot import ask_for_held, ask_pivot, doom, in_doubt, left_out
 from troth.core.retry import budget, micros, pause
 from troth.core.state import NO_RUN, Branch, Run
 from troth.core.unwind import cancel, stop_run, undo_given_up
@@ -99,6 +99,12 @@ def record(draft: Draft, event: Called) -> None:
     if spec.role is Role.PIVOT and draft.pivot() >= 0:
         draft.problem = f"{event.name} is a second pivot: a saga has one point of no return. Give it role='retriable'"
         return
+    left = left_out(draft, event.place) if spec.role is Role.PIVOT else -1
+    if left >= 0:
+        was = draft.branches[left]
+        text = f"step {left + 1} was {was.name}{args_text(was.args)}, the code now calls its pivot {event.name} without it"
+        mismatch(draft, text)
+        return
     append(draft, event.place, Branch(branch_id(draft, event.place, event.name), event.name, Fate.HELD, event.args))
     if draft.doc.phase is State.TRYING:
         until = draft.at + micros(budget(spec.timeout, spec.attempts, spec.interval))
@@ -122,7 +128,11 @@ def branch_id(draft: Draft, place: str, name: str) -> str:
 
 def release_held(draft: Draft) -> None:
     """Send the calls that wait, in call order. A pivot goes alone: after all before it are settled, and nothing beside it."""
-    if draft.doc.resolving or in_doubt(draft) >= 0:
+    if draft.doc.resolving:
+        return
+    pivot = in_doubt(draft)
+    if pivot >= 0:
+        ask_for_held(draft, pivot)
         return
     for index, branch in enumerate(draft.branches):
         if branch.fate is not Fate.HELD:

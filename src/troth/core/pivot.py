@@ -70,3 +70,25 @@ def ask_pivot(draft: Draft, index: int) -> None:
         send(draft, index, branch.op)
     else:
         ask(draft, index)
+
+
+def ask_for_held(draft: Draft, pivot: int) -> None:
+    """New code calls something before it comes to a pivot left in doubt: that call waits, so ask for the pivot now."""
+    branch = draft.branches[pivot]
+    if branch.calling or branch.due or branch.stuck or draft.doc.doom:
+        return
+    if any(b.fate is Fate.HELD for b in draft.branches):
+        ask_pivot(draft, pivot)
+
+
+def left_out(draft: Draft, place: str) -> int:
+    """The index of a recorded call that a part of this task's gathers made and this run did not, or -1.
+
+    A task runs on only when the parts of its gathers have ended: what they left out will not come. Looked at before a new
+    pivot, while all can still be undone.
+    """
+    below = place + "."
+    for part, recorded in draft.run.recorded.items():
+        if part.startswith(below) and draft.run.cursors.get(part, 0) < len(recorded):
+            return recorded[draft.run.cursors.get(part, 0)]
+    return -1
