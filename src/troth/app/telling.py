@@ -60,6 +60,8 @@ def open_branches(doc: Transaction) -> tuple[str, ...]:
 
 def cause_of(live: Live) -> BaseException | None:
     """The exception behind a cancelled transaction, where it happened in this process."""
+    if live.saga.doc.state is State.CONFIRMED:
+        return None
     if live.error is not None:
         return live.error
     for index, branch in enumerate(live.saga.doc.branches):

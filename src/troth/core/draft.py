@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import structs
 
-from troth.core.move import NOTHING, Command, Move, Save
+from troth.core.move import FORCE, NO, NOTHING, RIDE, Command, Move, Save
 from troth.core.plan import StepSpec
 from troth.core.state import Branch, Run, Saga
 from troth.core.quick import Fate, Role
@@ -19,23 +19,29 @@ write = structs.force_setattr
 class Draft:
     """The state under the pen, the commands so far, and whether all of it must be durable first."""
 
-    __slots__ = ("at", "branches", "called", "commands", "doc", "owned", "plan", "problem", "run", "save")
+    __slots__ = ("at", "branches", "called", "commands", "doc", "fresh", "owned", "plan", "problem", "run", "save")
 
     def __init__(self, saga: Saga, at: int) -> None:
         self.plan = saga.plan
         self.doc = saga.doc
         self.branches: list[Branch] = list(saga.doc.branches)
         self.run: Run = saga.run
-        self.owned: list[int] = []
+        self.owned = 0
+        self.fresh = False
         self.at = at
         self.commands: list[Command] = []
-        self.save = Save.NO
+        self.save: Save = NO
         self.called = -1
         self.problem = ""
 
     def set(self, **changes: Any) -> None:
-        """Change the transaction."""
-        self.doc = replace(self.doc, **changes)
+        """Change the transaction: its first change makes the draft's own copy."""
+        if not self.fresh:
+            self.fresh = True
+            self.doc = replace(self.doc, **changes)
+            return
+        for name, value in changes.items():
+            write(self.doc, name, value)
 
     def put(self, index: int, **changes: Any) -> None:
         """Change a branch."""
@@ -45,10 +51,10 @@ class Draft:
 
     def own(self, index: int) -> Branch:
         """The draft's own copy of a branch, made once: it may be written to."""
-        if index in self.owned:
+        if self.owned >> index & 1:
             return self.branches[index]
         branch = self.branches[index] = replace(self.branches[index])
-        self.owned.append(index)
+        self.owned |= 1 << index
         return branch
 
     def emit(self, command: Command) -> None:
@@ -57,12 +63,12 @@ class Draft:
 
     def ride(self) -> None:
         """This move should be stored when something is."""
-        if self.save is Save.NO:
-            self.save = Save.RIDE
+        if self.save is NO:
+            self.save = RIDE
 
     def force(self) -> None:
         """Nothing of this move may be seen before it is durable."""
-        self.save = Save.FORCE
+        self.save = FORCE
 
     def spec(self, index: int) -> StepSpec:
         """The step behind a branch; one whose code is gone counts as bare."""
@@ -81,10 +87,15 @@ class Draft:
 
     def move(self) -> Move:
         """The finished value."""
-        saga = Saga(self.plan, replace(self.doc, branches=tuple(self.branches)), self.run, self.called, self.problem)
+        doc = self.doc
+        if self.fresh:
+            write(doc, "branches", tuple(self.branches))
+        else:
+            doc = replace(doc, branches=tuple(self.branches))
+        saga = Saga(self.plan, doc, self.run, self.called, self.problem)
         commands = tuple(self.commands)
-        if self.save is Save.FORCE:
-            return Move(saga, NOTHING, commands, Save.FORCE)
+        if self.save is FORCE:
+            return Move(saga, NOTHING, commands, FORCE)
         return Move(saga, commands, NOTHING, self.save)
 
 

@@ -188,10 +188,15 @@ class Save(IntEnum):
     """Before anything of it may be seen."""
 
 
+NO: Final = Save.NO
+RIDE: Final = Save.RIDE
+FORCE: Final = Save.FORCE
+"""The same as plain names, for the code that runs at every event."""
+
 NOTHING: Final[tuple[Command, ...]] = ()
 
 
-class Move(msgspec.Struct, frozen=True):
+class Move(msgspec.Struct, frozen=True, gc=False):
     """The answer of `decide`."""
 
     state: Saga

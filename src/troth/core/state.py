@@ -59,7 +59,7 @@ class Branch(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     trail: tuple[tuple[str, int, int, str], ...] = ()
 
 
-class Transaction(msgspec.Struct, frozen=True, omit_defaults=True):
+class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A saga as the log stores it.
 
     :param begun: its begin (see low-water marks), in microseconds.
@@ -124,7 +124,7 @@ class Run(msgspec.Struct, frozen=True):
 NO_RUN: Final = Run()
 
 
-class Saga(msgspec.Struct, frozen=True):
+class Saga(msgspec.Struct, frozen=True, gc=False):
     """A saga in a node's memory.
 
     :param called: the branch that the last ``Called`` or ``Recalled`` was matched with; -1: none.

@@ -13,7 +13,6 @@ from troth.core.move import Command
 from troth.core.plan import Plan
 from troth.core.state import Branch, Saga, Transaction
 from troth.core.quick import State
-from troth.core.words import FINAL
 from troth.engine.journal import Ticket
 from troth.ports.store import Record, Write
 
@@ -129,6 +128,6 @@ def satisfied(saga: Saga, until: str) -> bool:
 def satisfied_doc(doc: Transaction, until: str) -> bool:
     """As `satisfied`, for a stored state."""
     state = doc.state
-    if state in FINAL or state is State.FAILED:
+    if state is State.CONFIRMED or state is State.CANCELLED or state is State.FAILED:
         return True
     return until == "accepted" or (until == "decided" and state is not State.TRYING)
