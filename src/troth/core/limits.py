@@ -48,6 +48,8 @@ BATCH_WRITES: Final = 512
 """Writes of one store transaction: bounds the time a commit holds the turnstile."""
 RIDE_SECONDS: Final = 0.05
 """Seconds a riding write may wait for a forced one to carry it."""
+ACCEPT_SECONDS: Final = 5.0
+"""Seconds a new transaction waits for a log that can't be written before its caller is told."""
 QUEUE_WRITES: Final = 200_000
 """Writes waiting in the journal before new transactions are refused."""
 IN_FLIGHT: Final = 120_000
@@ -72,5 +74,7 @@ SWEEP_SECONDS: Final = 0.1
 """Seconds between two looks at the mailbox and the other nodes' locks."""
 RETENTION_DAYS: Final = 7
 """Days a finished transaction stays readable."""
+PURGE_PAGE: Final = 2_000
+"""Finished transactions moved to the ledger at a time."""
 LEDGER_DAYS: Final = 90
 """Days its ledger row stays: the published idempotency window."""

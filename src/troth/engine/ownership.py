@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from troth.core import limits
 from troth.core.move import Resolve, Retry
 from troth.core.plan import Plan
+from troth.core.retry import MICRO
 from troth.engine.live import doc_of
 from troth.engine.participants import Registry
 from troth.ports.errors import StoreError
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from troth.engine.node import Node
 
 log = logging.getLogger("troth")
+PURGE_EVERY = 50
+"""Sweeps between two purges."""
+DAY = 86_400 * MICRO
+RETENTION = limits.RETENTION_DAYS * DAY
+LEDGER = limits.LEDGER_DAYS * DAY
 ADOPT_EVERY = 10
 """Sweeps between two looks at unowned rows when no node died: code may have arrived that they wait for."""
 
@@ -85,6 +91,8 @@ class Sweeper:
             node.mark = max(node.mark, await node.io(store.mark))
             node.driver.journal.beat()
             node.journal_waits()
+        if self.sweeps % PURGE_EVERY == PURGE_EVERY - 1:
+            await self.purge()
         self.sweeps += 1
         for wish in await node.io(store.take):
             self.grant(wish)
@@ -119,6 +127,12 @@ class Sweeper:
                 self.node.counters["adopted"] += 1
                 live = self.node.driver.adopt(record, plan)
                 self.node.driver.recover(live, record.claims + 1)
+
+    async def purge(self) -> None:
+        """Move what is older than the retention to the ledger, page by page, letting others write in between."""
+        store = self.node.store
+        while await self.node.io(store.purge, self.node.now(), RETENTION, LEDGER, limits.PURGE_PAGE) == limits.PURGE_PAGE:
+            await asyncio.sleep(limits.SWEEP_SECONDS / 2)
 
     def grant(self, wish: Wish) -> None:
         """Carry out what an operator or another process asked for."""
