@@ -12,6 +12,7 @@ from msgspec import Raw
 from troth.app.current import SCOPE, FunctionScope
 from troth.app.reasons import why
 from troth.app.saga import Saga
+from troth.core import limits
 from troth.core.move import Rerun
 from troth.engine.live import Live
 from troth.engine.node import Node
@@ -24,14 +25,14 @@ R = TypeVar("R")
 class AsyncHost(Host):
     """Runs an async function on the node's loop.
 
-    :param context: the caller's context, copied; None: a fresh copy of the node's.
+    :param context: the caller's context, copied; None: an empty one.
     """
 
     def __init__(self, node: Node, live: Live, saga: Saga[Any, Any], context: Context | None = None) -> None:
         super().__init__(node.driver, live)
         self.node = node
         self.saga = saga
-        self.base = context if context is not None else copy_context()
+        self.base = context if context is not None else Context()
         self.contexts: dict[int, Context] = {}
         self.calling: Context | None = None
         self.task: asyncio.Task[None] | None = None
@@ -43,8 +44,9 @@ class AsyncHost(Host):
         self.task.add_done_callback(self.node.calls.tasks.discard)
 
     def context(self, index: int) -> Context | None:
-        """The context in which the step was called: its spans and request ids."""
-        return self.contexts.pop(index, None) or self.calling
+        """A copy of the context in which the step was called, its spans and request ids: what an attempt sets stays in it."""
+        context = self.contexts.get(index) or self.calling
+        return None if context is None else context.copy()
 
     async def _run(self) -> None:
         SCOPE.set(FunctionScope(self, "0", asyncio.current_task()))
@@ -67,16 +69,19 @@ class AsyncHost(Host):
         if self.over or self.node.stopping or self.node.dead:
             return
         self.over = True
-        self.driver.feed(self.live, Rerun(self.node.now()))
+        # not at once: one that always leaves so would keep the loop busy, and a loop that ends cancels everything on it
+        self.node.loop.call_later(limits.RETRY_INTERVAL, lambda: self.driver.feed(self.live, Rerun(self.node.now())))
 
     def call_step(self, scope: FunctionScope, name: str, args: Raw, decode: Callable[[Raw], R]) -> StepCall[R]:
         """Record the call, in call order, and return what can be awaited for it."""
         future: asyncio.Future[Any] = self.node.loop.create_future()
 
         def answered(answer: Any) -> None:
+            self.contexts.pop(index, None)
             if not future.done():
                 future.set_result(answer)
 
+        index = -1
         context = self.calling = copy_context()
         try:
             index = self.call(scope.place, name, args, answered)

@@ -36,6 +36,10 @@ class Current:
     idempotency_key: str
 
 
+FORKED = object()
+"""The owner of a scope that a forked child inherited."""
+
+
 class FunctionScope:
     """A task or thread of a saga's function that may call steps.
 
@@ -66,6 +70,11 @@ class FunctionScope:
         """Raise unless the running task or thread is this scope's own."""
         here: Any = threading.get_ident() if self.slot is not None else running_task()
         if here is not self.owner and here != self.owner:
+            if self.owner is FORKED:
+                raise DefinitionError(
+                    f"{what} is called in a forked process, inside of a saga that its parent runs. Fork outside of sagas, or begin "
+                    "a saga of the child's own from a fresh context."
+                )
             spelling = "troth.parallel(*thunks)" if self.slot is not None else "troth.gather(*awaitables)"
             raise DefinitionError(
                 f"{what} is called from a task or thread that the saga's function made itself, so its place in the saga can't be "
@@ -80,6 +89,13 @@ class FunctionScope:
 
 SCOPE: ContextVar[FunctionScope | Call | None] = ContextVar("troth_scope", default=None)
 """A `FunctionScope` in a saga's function, the `Call` in a step, None outside."""
+
+
+def disown() -> None:
+    """In a forked child: the saga whose function was running here is the parent's; no call of it can be made here."""
+    scope = SCOPE.get()
+    if isinstance(scope, FunctionScope):
+        scope.owner = FORKED
 
 
 def current() -> Current:

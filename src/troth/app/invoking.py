@@ -15,18 +15,19 @@ from troth.app.coroutines import AsyncHost
 from troth.app.current import SCOPE, FunctionScope, in_loop
 from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
+from troth.app.runtime import STOPPED
 from troth.app.saga import Saga
 from troth.app.step import Step
-from troth.app.telling import outcome_of, value_of
-from troth.app.threads import Go, Refusal, SyncHost, Told
-from troth.app.transactions import Beginning, Seen, begin, follow, known, run, start, told_of
+from troth.app.telling import cause_of, outcome_of, value_of
+from troth.app.threads import Go, Refusal, SyncHost, Told, next_item
+from troth.app.transactions import Beginning, Seen, begin, check_lost, follow, known, run, start, told_of
 from troth.core import limits
 from troth.core.words import Role
 from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.engine.runs import RunOver
 from troth.ports.caller import Call
-from troth.ports.errors import DefinitionError, WrongColour
+from troth.ports.errors import DefinitionError, NotAccepted, WrongColour
 from troth.ports.store import LedgerEntry
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def invoke_step(troth: Troth, step: Step[Any, Any], args: tuple[Any, ...], kwarg
     host = scope.host
     if isinstance(host, AsyncHost):
         if not awaited:
-            raise WrongColour(f"{step.what} blocks, and this saga is async. Write: await {step.fn.__name__}.aio(…)")
+            right = step.fn.__name__ + ("" if step.is_async else ".aio")
+            raise WrongColour(f"{step.what} is called blocking, and this saga is async. Write: await {right}(…)")
         return host.call_step(scope, step.name, raw, step.signature.decode_result)
     assert isinstance(host, SyncHost)
     if awaited:
@@ -188,18 +190,20 @@ def run_in_thread(troth: Troth, node: Node, saga: Saga[Any, Any], raw: Raw, gid:
         found = node.store.get(gid)
         if found is not None:
             record = known(found, gid, what)
-            return troth.runtime.call(follow(node, record or found, "finished"), node.loop)
-    node.loop.call_soon_threadsafe(begin_for, node, what, slot)
+            return troth.runtime.call(follow(node, gid, record or found, "finished"), node.loop)
+    try:
+        node.loop.call_soon_threadsafe(begin_for, node, what, slot)
+    except RuntimeError:
+        raise NotAccepted("this process's node has just stopped", 0.0) from None
     live = wait_for_end(node, slot)
-    if live.lost is not None:
-        return troth.runtime.call(told_of(node, live, what, "finished"), node.loop)
-    return troth.runtime.call(told_of(node, live, what, "finished"), node.loop) if live.durable is None else seen_of(live)
+    if live.lost is None:
+        return seen_of(live)
+    check_lost(node, live, "finished")
+    return troth.runtime.call(told_of(node, live, what, "finished"), node.loop)
 
 
 def seen_of(live: Live) -> Seen:
     """A told transaction's durable state."""
-    from troth.app.telling import cause_of
-
     durable = live.durable or live.saga
     return Seen(durable.doc, cause_of(live))
 
@@ -210,7 +214,7 @@ def begin_for(node: Node, what: Beginning, slot: SimpleQueue[Any]) -> None:
     def tell(live: Live) -> None:
         slot.put(Told(live))
         host = live.host
-        if isinstance(host, SyncHost) and host.slot is slot and not live.saga.finished and live.lost is None:
+        if isinstance(host, SyncHost) and host.slot is slot and not live.saga.finished and (live.lost is None or live.lost[0] == "in_doubt"):
             host.drop(park=False)
 
     try:
@@ -224,7 +228,9 @@ def wait_for_end(node: Node, slot: SimpleQueue[Any]) -> Live:
     host: SyncHost | None = None
     try:
         while True:
-            item = slot.get()
+            item = next_item(node, slot)
+            if item is None:
+                raise TimeoutError(STOPPED)
             if isinstance(item, Go):
                 host = item.host
                 host.run(SimpleQueue())
@@ -233,7 +239,7 @@ def wait_for_end(node: Node, slot: SimpleQueue[Any]) -> Live:
             elif isinstance(item, Refusal):
                 raise item.error
     except BaseException:
-        if host is not None and not host.over:
+        if host is not None and not host.over and not node.loop.is_closed():
             node.loop.call_soon_threadsafe(host.rerun)
         raise
 
@@ -251,11 +257,15 @@ def inlined(scope: FunctionScope, definition: Any, args: tuple[Any, ...], kwargs
     scope.check_owner(definition.what)
     given = definition.load(definition.bind(args, kwargs))
     if isinstance(scope.host, AsyncHost):
-        if not definition.is_async or not awaited:
+        if definition.is_async and not awaited:
+            raise WrongColour(f"{definition.what} is called blocking, and this saga is async. Write: await {definition.fn.__name__}(…)")
+        if not definition.is_async:
             raise WrongColour(f"{definition.what} is a plain def, and this saga is async: make it async def to call it inside")
         return inlined_async(scope, scope.host, definition, given.args, given.kwargs)
     if definition.is_async:
         raise WrongColour(f"{definition.what} is async, and this saga is a plain def: make it a def to call it inside")
+    if awaited:
+        raise WrongColour(f"{definition.what} is awaited here, and this saga is a plain def. Write: {definition.fn.__name__}(…)")
     assert isinstance(scope.host, SyncHost)
     return inlined_sync(scope, scope.host, definition, given.args, given.kwargs)
 

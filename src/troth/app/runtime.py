@@ -8,14 +8,21 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
+from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
+from troth.app.current import disown
 from troth.core import limits
 from troth.engine.node import Node
 from troth.engine.participants import Registry
+from troth.ports.errors import NotAccepted
 from troth.ports.store import Store
 
 T = TypeVar("T")
+
+
+LOOK_SECONDS = 1.0
+"""How often a thread that waits for a loop looks whether the loop is still there."""
 
 
 class LoopThread:
@@ -29,12 +36,17 @@ class LoopThread:
     def _run(self) -> None:
         asyncio.set_event_loop(self.loop)
         self.loop.run_forever()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:  # whoever waits for one of them is told, instead of waiting for ever
+            self.loop.run_until_complete(asyncio.wait(tasks))
+        self.loop.close()
 
     def stop(self) -> None:
-        """End the loop and its thread."""
+        """End the loop and its thread; what still runs on it is cancelled."""
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
-        self.loop.close()
 
 
 class Runtime:
@@ -52,23 +64,27 @@ class Runtime:
         self.node: Node | None = None
         self.store: Store | None = None
         self.entered = 0
+        self.exiting = False
         self._own: LoopThread | None = None
-        self._lock = threading.RLock()
-        self._starting: asyncio.Future[Node] | None = None
+        self._lock = threading.Lock()
+        """Held while a node starts or stops. Not reentrant: it may be taken in one thread and given back in another."""
+        self._count = threading.Lock()
         ALL.add(self)
 
     # --- start
 
     def started(self) -> Node:
-        """The node, started in a loop thread of its own if there is none (blocks; not to be called on its loop)."""
+        """The node, started in a loop thread of its own if there is none (blocks; not to be called on its loop).
+
+        :raises NotAccepted: this process is exiting.
+        """
         node = self.node
         if node is not None and self._usable(node):
             return node
         with self._lock:
             if self.node is not None and self._usable(self.node):
                 return self.node
-            self._forget()
-            self.ready()
+            self._begin_anew()
             self._own = LoopThread()
             try:
                 return self.call(self._start(self._own.loop), self._own.loop)
@@ -76,35 +92,43 @@ class Runtime:
                 self._stop_own()
                 raise
 
-    async def enter(self) -> None:
-        """Start the node on the running loop, unless there is one."""
-        self.entered += 1
+    def enter_blocking(self) -> None:
+        """One user more; the node is started if there is none, after one that is stopping has stopped.
+
+        :raises NotAccepted: this process is exiting.
+        """
+        self.use()
         try:
-            if self.node is not None and self._usable(self.node):
-                return
-            if self._starting is not None:
-                await asyncio.shield(self._starting)
-                return
-            self._forget()
-            self.ready()
-            await self._start_here()
+            if self.node is not None and self.node.stopping:
+                with self._lock:
+                    pass
+            self.started()
         except BaseException:
-            self.entered -= 1
+            self.leave()
             raise
 
-    async def _start_here(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._starting = loop.create_future()
+    async def enter(self) -> None:
+        """Start the node on the running loop, unless there is one."""
+        self.use()
         try:
-            node = await self._start(loop)
-        except BaseException as error:
-            self._starting.set_exception(error)
-            self._starting.exception()
+            if self.node is None or self.node.stopping or not self._usable(self.node):
+                await self._start_here()
+        except BaseException:
+            self.leave()
             raise
-        else:
-            self._starting.set_result(node)
+
+    async def _locked(self) -> None:
+        while not self._lock.acquire(blocking=False):  # it starts or stops elsewhere: never block this loop
+            await asyncio.sleep(0.005)  # noqa: ASYNC110 - a lock of threads tells no loop
+
+    async def _start_here(self) -> None:
+        await self._locked()
+        try:
+            if self.node is None or not self._usable(self.node):
+                self._begin_anew()
+                await self._start(asyncio.get_running_loop())
         finally:
-            self._starting = None
+            self._lock.release()
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> Node:
         store = self.make_store()
@@ -116,41 +140,55 @@ class Runtime:
     def _usable(self, node: Node) -> bool:
         return not node.dead and not node.loop.is_closed()
 
-    def _forget(self) -> None:
+    def _begin_anew(self) -> None:
         """Drop a node that was fenced, or whose loop was closed over its head: as after a crash, others take its work."""
-        if self.node is not None:
-            self.node.dead = True
-            if self.store is not None and self.node.loop.is_closed():
-                self.store.close()
-            self.node = self.store = None
+        if self.exiting:
+            raise NotAccepted("this process is exiting", 1.0)
+        node, store = self.node, self.store
+        self.node = self.store = None
+        if node is not None:
+            node.desert()
+        if store is not None:
+            store.close()
+        self._stop_own()
+        self.ready()
 
     # --- stop
 
+    def use(self) -> None:
+        """One user more."""
+        with self._count:
+            self.entered += 1
+
     def leave(self) -> bool:
         """One user less; True if it was the last."""
-        self.entered -= 1
-        return self.entered <= 0
+        with self._count:
+            self.entered = max(self.entered - 1, 0)
+            return self.entered == 0
 
     async def aclose(self) -> None:
-        """Drain and stop the node, wherever it runs."""
+        """Drain and stop the node, wherever it runs. New transactions are refused meanwhile."""
         node = self.node
         if node is None:
             return
         if node.loop is asyncio.get_running_loop():
-            self.node = None
-            await node.stop(self.drain)
-            self.store = None
+            await self._locked()
+            try:
+                await node.stop(self.drain)
+            finally:
+                if self.node is node:
+                    self.node = self.store = None
+                self._lock.release()
         else:
             await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        """Drain and stop the node (blocks; not to be called on its loop)."""
+        """Drain and stop the node (blocks; not to be called on its loop). New transactions are refused meanwhile."""
         with self._lock:
-            node, self.node = self.node, None
-            self.entered = max(self.entered, 0)
+            node = self.node
             if node is not None and not node.loop.is_closed() and node.loop.is_running():
                 self.call(node.stop(self.drain), node.loop)
-            self.store = None
+            self.node = self.store = None
             self._stop_own()
 
     def _stop_own(self) -> None:
@@ -160,43 +198,64 @@ class Runtime:
 
     # --- across threads
 
-    def call(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, timeout: float | None = None) -> T:
+    def call(self, coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
         """Run a coroutine on a loop of another thread and wait for it.
 
-        :raises TimeoutError: the coroutine is cancelled then.
+        :raises NotAccepted: the loop ended before the coroutine began.
+        :raises TimeoutError: the loop ended before the coroutine did.
         """
-        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
         try:
-            return future.result(timeout)
+            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:
+            coroutine.close()
+            raise NotAccepted("this process's node has just stopped", 0.0) from None
+        try:
+            while True:
+                try:
+                    return future.result(LOOK_SECONDS)
+                except TimeoutError:
+                    if future.done():
+                        raise
+                    if loop.is_closed():
+                        raise TimeoutError(STOPPED) from None
+        except CancelledError:
+            raise TimeoutError(STOPPED) from None
         except BaseException:
             future.cancel()
             raise
 
     def abandon(self) -> None:
         """In a forked child: forget everything inherited; first use is a new incarnation."""
-        if self.store is not None:
-            abandon = getattr(self.store, "abandon", None)
+        node, store, own = self.node, self.store, self._own
+        if node is not None:
+            node.desert()
+        if store is not None:
+            abandon = getattr(store, "abandon", None)
             if abandon is not None:
                 abandon()
-            KEPT.append((self.node, self.store, self._own))
-        self.node = self.store = self._own = self._starting = None
+        if node is not None or own is not None:
+            KEPT.append((node, store, own))
+        self.node = self.store = self._own = None
         self.entered = 0
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._count = threading.Lock()
 
 
 ALL: weakref.WeakSet[Runtime] = weakref.WeakSet()
 KEPT: list[Any] = []
 """What a forked child inherited: kept, never used or closed (closing an inherited SQLite handle would drop the parent's locks)."""
-AT_FORK: list[Callable[[], None]] = []
+STOPPED = "this process's node stopped meanwhile; what was begun goes on in another process, or at the next start"
 
 
 def _after_fork() -> None:
+    disown()
     for runtime in list(ALL):
         runtime.abandon()
 
 
 def _at_exit() -> None:
     for runtime in list(ALL):
+        runtime.exiting = True
         runtime.drain = min(runtime.drain, limits.DRAIN_SECONDS)
         runtime.close()
 

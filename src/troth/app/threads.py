@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, TypeVar
 
 from msgspec import Raw
@@ -13,16 +13,20 @@ from msgspec import Raw
 from troth.app.current import SCOPE, FunctionScope
 from troth.app.reasons import why
 from troth.app.saga import Saga
+from troth.core import limits
 from troth.core.move import Rerun
-from troth.core.quick import Op
+from troth.core.quick import Op, Word
+from troth.core.reply import Reply
 from troth.engine.calls import safely
 from troth.engine.live import Live
-from troth.engine.node import Node
+from troth.engine.node import LONG_PAUSE, Node
 from troth.engine.participants import Host, Participant
 from troth.engine.runs import RunOver
 from troth.ports.caller import Call
 
 R = TypeVar("R")
+LOOK_SECONDS = 1.0
+"""How often a thread that waits looks whether the node's loop is still there."""
 Slot = SimpleQueue[Any]
 """Where a thread waits: for `Answer`, `Work`, `Go` or `Told`."""
 
@@ -72,7 +76,7 @@ class SyncHost(Host):
         self.node = node
         self.saga = saga
         self.slot = slot
-        self.base = context if context is not None else copy_context()
+        self.base = context if context is not None else Context()
         self.slots: dict[int, Slot] = {}
         self.contexts: dict[int, Context] = {}
         self.calling: tuple[Slot, Context] | None = None
@@ -89,14 +93,15 @@ class SyncHost(Host):
     def take(self, index: int, call: Call, participant: Participant) -> bool:
         """A step whose caller waits is run in its thread."""
         slot = self.slots.get(index) or (self.calling[0] if self.calling else None)
-        if slot is None or call.op not in (Op.ACTION, Op.CHECK):
+        if slot is None or self.over or call.op not in (Op.ACTION, Op.CHECK):
             return False
         slot.put(Work(index, call, participant))
         return True
 
     def context(self, index: int) -> Context | None:
-        """The context in which the step was called."""
-        return self.contexts.get(index) or (self.calling[1] if self.calling else None)
+        """A copy of the context in which the step was called: what an attempt sets stays in it."""
+        context = self.contexts.get(index) or (self.calling[1] if self.calling else None)
+        return None if context is None else context.copy()
 
     def _call(self, place: str, name: str, args: Raw, slot: Slot, context: Context, scope: FunctionScope) -> None:
         self.calling = (slot, context)
@@ -121,6 +126,8 @@ class SyncHost(Host):
         if not answers:
             self.slots[index] = slot
             self.contexts[index] = context
+            if self.live.saga.doc.branches[index].due > self.node.now() + LONG_PAUSE:
+                self.paused(index)
 
     def _ask(self, slot: Slot, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         try:
@@ -135,29 +142,40 @@ class SyncHost(Host):
 
     def drop(self, *, park: bool) -> None:
         """Have the function's thread leave it; another run takes its place, at once or later."""
-        if self.over:
-            return
+        if not self.over:
+            self._release()
+            self.driver.feed(self.live, Rerun(self.node.now(), park))
+
+    def _release(self) -> None:
+        """Have every thread that waits for an answer leave the function."""
         self.over = True
         waiting, self.waiting = self.waiting, {}
         for answers in waiting.values():
             for answered in answers:
                 answered(RunOver(self.live.gid))
-        self.driver.feed(self.live, Rerun(self.node.now(), park))
 
-    def rerun(self) -> None:
-        """The caller's thread was taken away: run the function again in one of the node's."""
-        if not self.over and not self.node.stopping and not self.node.dead:
-            self.over = True
-            self.driver.feed(self.live, Rerun(self.node.now()))
+    def rerun(self, slot: Slot | None = None) -> None:
+        """The function's thread was taken away (a signal): run the function again in one of the node's.
+
+        :param slot: where nobody reads any more.
+        """
+        if self.over or self.node.stopping or self.node.dead:
+            return
+        self._release()
+        while slot is not None and not slot.empty():
+            item = slot.get()
+            if isinstance(item, Work):
+                reply = Reply(Word.NOT_DONE, reason="its thread was interrupted before it began")
+                self.node.replied(self.live, item.branch, item.call.op, item.call.attempt, reply)
+        if self.slot is not None:
+            self._begin_again()
+        else:  # not at once: one that always leaves so would keep the threads busy
+            self.node.loop.call_later(limits.RETRY_INTERVAL, self._begin_again)
+
+    def _begin_again(self) -> None:
+        self.driver.feed(self.live, Rerun(self.node.now()))
 
     # --- on the function's thread
-
-    def told(self, live: Live) -> None:
-        """What the caller waits for is known (called on the loop's thread); if it is a person's case, free the caller."""
-        if self.slot is not None:
-            self.slot.put(Told(live))
-            if not live.saga.finished and live.lost is None:
-                self.drop(park=False)
 
     def post(self, function: Callable[..., object], *args: Any) -> None:
         """Have something done on the loop's thread."""
@@ -177,14 +195,22 @@ class SyncHost(Host):
             return
         except Exception as error:
             self.live.error = error
-            self.post(self.raised, *why(error), self.node.luck.draw())
+            self._say(self.raised, *why(error), self.node.luck.draw())
         except BaseException:
-            self.post(self.rerun)
-            raise
+            self._say(self.rerun, slot)
+            if self.slot is not None:
+                raise
         else:
-            self.post(self.returned, result)
+            self._say(self.returned, result)
         finally:
             SCOPE.reset(token)
+
+    def _say(self, function: Callable[..., object], *args: Any) -> None:
+        """`post` for a last word: if nobody is left to hear it, what becomes of the transaction is decided elsewhere."""
+        try:
+            self.post(function, *args)
+        except RunOver:
+            return
 
     def call_step(self, scope: FunctionScope, name: str, args: Raw, decode: Callable[[Raw], R]) -> R:
         """Record the call, wait for its answer, run the step here meanwhile if asked to."""
@@ -220,7 +246,9 @@ class SyncHost(Host):
     def answer_from(self, slot: Slot) -> Any:
         """Wait for an answer; run steps here when asked to."""
         while True:
-            item = slot.get()
+            item = next_item(self.node, slot)
+            if item is None:
+                raise RunOver(self.live.gid)
             if isinstance(item, Answer):
                 if isinstance(item.value, BaseException):
                     raise item.value
@@ -229,9 +257,21 @@ class SyncHost(Host):
                 self.work(item)
 
     def work(self, item: Work) -> None:
-        """Run a step in this thread and report."""
+        """Run a step in this thread and report. A signal that hit it goes on to whom it was meant for."""
         reply = copy_context().run(safely, item.participant, item.call)
         self.post(self.node.replied, self.live, item.branch, item.call.op, item.call.attempt, reply)
+        if self.slot is not None and reply.cause is not None and not isinstance(reply.cause, Exception):
+            raise reply.cause
+
+
+def next_item(node: Node, slot: Slot) -> Any:
+    """What comes into a slot next; None if nothing will, because the node's loop is gone."""
+    while True:
+        try:
+            return slot.get(timeout=LOOK_SECONDS)
+        except Empty:
+            if node.loop.is_closed():
+                return None
 
 
 def parallel(scope: FunctionScope, thunks: tuple[Callable[[], Any], ...]) -> list[Any]:

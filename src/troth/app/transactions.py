@@ -13,7 +13,7 @@ from troth.app.telling import cause_of
 from troth.core.plan import Plan
 from troth.core.state import Transaction
 from troth.core.words import FINAL
-from troth.engine.live import Live, doc_of, satisfied_doc
+from troth.engine.live import Live, doc_of, satisfied, satisfied_doc
 from troth.engine.node import Node
 from troth.engine.participants import Host
 from troth.ports.errors import AlreadyBegun, GidConflict, InDoubt, NotAccepted, UnknownTransaction
@@ -106,9 +106,10 @@ def check_ledger(entry: LedgerEntry, gid: str, beginning: Beginning | None) -> N
 
 async def run(node: Node, beginning: Beginning, until: str = "finished") -> Seen:
     """Begin (or attach) and wait."""
-    seen = await stored(node, beginning)
-    if seen is not None:
-        return await follow(node, seen, until)
+    if beginning.gid is not None:
+        seen = await stored(node, beginning)
+        if seen is not None:
+            return await follow(node, seen.gid, seen, until)
     future: asyncio.Future[Live] = node.loop.create_future()
 
     def told(live: Live) -> None:
@@ -116,7 +117,10 @@ async def run(node: Node, beginning: Beginning, until: str = "finished") -> Seen
             future.set_result(live)
 
     begin(node, beginning, force=False, told=told, until=until)
-    return await told_of(node, await future, beginning, until)
+    live = await future
+    if live.lost is None and live.durable is not None:
+        return Seen(live.durable.doc, cause_of(live))
+    return await told_of(node, live, beginning, until)
 
 
 async def start(node: Node, beginning: Beginning) -> str:
@@ -164,20 +168,34 @@ async def told_of(node: Node, live: Live, beginning: Beginning | None, until: st
     if live.lost is None:
         durable = live.durable or live.saga
         return Seen(durable.doc, cause_of(live))
+    check_lost(node, live, until)
     how, error = live.lost
-    if how == "in_doubt":
-        raise InDoubt(live.gid)
-    if how == "refused":
-        raise NotAccepted(str(error), 1.0)
-    if how == "rejected" and error is not None and live.durable is None:
-        raise NotAccepted(str(error), 0.0) from error
+    if how == "in_doubt":  # it came through after all
+        return Seen((live.durable or live.saga).doc, cause_of(live))
     found = await node.io(node.store.get, live.gid)
     if found is None:
         raise NotAccepted("this node stopped before it was written", 1.0)
     if beginning is not None:
-        record = known(found, live.gid, beginning)
-        return await follow(node, record or found, until)
-    return await follow(node, found, until)
+        found = known(found, live.gid, beginning) or found
+    return await follow(node, live.gid, found, until)
+
+
+def check_lost(node: Node, live: Live, until: str) -> None:
+    """Raise what can be said of a transaction that this node can't tell about, unless the log will know.
+
+    :raises InDoubt: whether it was accepted is unknown.
+    :raises NotAccepted: it wasn't, and nothing of it was or will be written.
+    :raises TimeoutError: it was, and this node stopped before it ended.
+    """
+    how, error = live.lost or ("", None)
+    if how == "in_doubt" and (live.durable is None or not satisfied(live.durable, until)):
+        raise InDoubt(live.gid)
+    if how == "refused" or (how == "rejected" and live.durable is None):
+        raise NotAccepted(str(error), 1.0 if how == "refused" else 0.0) from error
+    if how == "lost" and node.stopping:
+        if live.durable is None:
+            raise NotAccepted("this node stopped before it was written", 1.0)
+        raise TimeoutError(f"this node stopped before {live.gid} ended; it goes on in another process, or at the next start")
 
 
 async def watch(node: Node, gid: str, until: str) -> Seen:
@@ -198,23 +216,23 @@ async def watch(node: Node, gid: str, until: str) -> Seen:
     found = await node.io(node.store.get, gid)
     if found is None:
         raise UnknownTransaction(gid)
-    return await follow(node, found, until)
+    return await follow(node, gid, found, until)
 
 
-async def follow(node: Node, found: Record | LedgerEntry, until: str) -> Seen:
+async def follow(node: Node, gid: str, found: Record | LedgerEntry, until: str) -> Seen:
     """Look at the log until there is something to tell. A transaction that comes to this node is waited for here."""
     pause = FIRST_LOOK
     while True:
         if isinstance(found, LedgerEntry):
-            raise AlreadyBegun("this transaction", found.outcome)
+            raise AlreadyBegun(gid, found.outcome)
         doc = doc_of(found)
         if until == "accepted" or doc.state in FINAL or satisfied_doc(doc, until):
             return Seen(doc)
-        if doc.gid in node.driver.by_gid:
-            return await watch(node, doc.gid, until)
+        if gid in node.driver.by_gid:
+            return await watch(node, gid, until)
         await asyncio.sleep(pause)
         pause = min(pause * 1.5, LAST_LOOK)
-        again = await node.io(node.store.get, doc.gid)
+        again = await node.io(node.store.get, gid)
         if again is None:
-            raise UnknownTransaction(doc.gid)
+            raise UnknownTransaction(gid)
         found = again

@@ -176,12 +176,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
     def __enter__(self) -> Troth:
         if in_loop():
             raise WrongColour("`with troth:` would block the event loop that runs here. Write: async with troth:")
-        self.runtime.entered += 1
-        try:
-            self.runtime.started()
-        except BaseException:
-            self.runtime.entered -= 1
-            raise
+        self.runtime.enter_blocking()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -198,6 +193,8 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
 
     def close(self) -> None:
         """Stop gracefully: take nothing new, let what is in flight end, leave the rest to other nodes. Blocks."""
+        if in_loop():
+            raise WrongColour("troth.close() would block the event loop that runs here. Write: await troth.aclose()")
         self.runtime.close()
         for database in self.databases.values():
             database.close()
@@ -350,6 +347,8 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         store.post(Request(gid, what, f"process {os.getpid()}", reason, node.now()))
 
     def _read(self) -> Store:
+        if in_loop():
+            raise WrongColour("this would block the event loop that runs here. Write: await troth.aio.get(…), .find(…), .retry(…), .resolve(…)")
         self.runtime.started()
         store = self.runtime.store
         if store is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from contextvars import Context, copy_context
+from contextvars import Context
 from functools import partial
 
 from troth.core import limits
@@ -109,7 +109,7 @@ class Calls:
                 self.tasks.add(task)
                 task.add_done_callback(self.tasks.discard)
         else:
-            context = flight.context.copy() if flight.context is not None else copy_context()
+            context = flight.context if flight.context is not None else Context()
             self.pool.submit(context.run, self._in_thread, flight)
 
     async def _run(self, flight: InFlight) -> None:

@@ -23,6 +23,7 @@ class Pool:
         self._work: SimpleQueue[tuple[Callable[..., object], tuple[Any, ...]] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
+        self.stopped = False
         self._unclaimed = 0
         """Work queued or under way, less than or equal to the threads as long as the pool may grow."""
 
@@ -40,6 +41,9 @@ class Pool:
     def stop(self) -> None:
         """Let the threads end when the work is done; does not wait for them."""
         with self._lock:
+            if self.stopped:
+                return
+            self.stopped = True
             threads = self._threads
         for _ in range(threads):
             self._work.put(None)

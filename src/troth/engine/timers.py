@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -10,6 +11,19 @@ class Timed(Protocol):
     """Something with a time. Setting ``due`` to another value (0: none) cancels what was planned."""
 
     due: int
+
+
+class Alarm:
+    """A timer of a node's own.
+
+    :param ring: called when it is due.
+    """
+
+    __slots__ = ("due", "ring")
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self.due = 0
+        self.ring = ring
 
 
 class Timers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import Any, Protocol
 
 
@@ -54,7 +54,7 @@ class Workers:
             if not waiting.done():
                 waiting.set_result(None)
                 return
-        task = self.loop.create_task(self._work(), name="troth-worker")
+        task = self.loop.create_task(self._work(), name="troth-worker", context=Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
