@@ -13,17 +13,18 @@ from typing import Any, Literal, TypeVar
 from msgspec import Raw
 
 from troth.app import invoking
-from troth.app.current import SCOPE, Current, FunctionScope, current, in_loop
+from troth.app.aio import AioTroth, blocking, options_of
 from troth.app.coroutines import AsyncHost, gather
+from troth.app.current import SCOPE, Current, FunctionScope, current, in_loop
 from troth.app.databases import open_database
 from troth.app.graph import DefinesGraphs, Graph, only_after_decision
 from troth.app.handles import TrothHandle
-from troth.app.host import Definition, Options, Spelling, Verb
+from troth.app.host import Options, Spelling, Verb
 from troth.app.naming import Names, checked_gid
 from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.participant import StepParticipant
 from troth.app.runtime import Runtime
-from troth.app.saga import DefinesSagas, Saga
+from troth.app.saga import DefinesSagas
 from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
 from troth.app.telling import view_of
@@ -35,7 +36,14 @@ from troth.engine.node import Node
 from troth.engine.participants import Host
 from troth.participant.database import Guarded
 from troth.participant.meaning import PROGRAMMING_ERRORS
-from troth.ports.errors import AlreadyBegun, ConfigurationError, DefinitionError, StoreError, UnknownTransaction, WrongColour
+from troth.ports.errors import (
+    AlreadyBegun,
+    ConfigurationError,
+    DefinitionError,
+    StoreError,
+    UnknownTransaction,
+    WrongColour,
+)
 from troth.ports.store import LedgerEntry, Record, Request, Store
 from troth.wire.codec import codec_of
 
@@ -213,12 +221,12 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         :param gid: the transaction's id: the same again is the same transaction.
         :param timeout: seconds for its undecided part.
         """
-        outcome: Outcome[Any] = invoking.invoke_saga(self, saga, args, kwargs, "run", _blocking(saga), _options(gid, timeout))
+        outcome: Outcome[Any] = invoking.invoke_saga(self, saga, args, kwargs, "run", blocking(saga), options_of(gid, timeout))
         return outcome
 
     def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
         """Begin a saga, durably, and don't wait for it."""
-        handle: Handle[Any] = invoking.invoke_saga(self, saga, args, kwargs, "start", _blocking(saga), _options(gid, timeout))
+        handle: Handle[Any] = invoking.invoke_saga(self, saga, args, kwargs, "start", blocking(saga), options_of(gid, timeout))
         return handle
 
     def attach(self, gid: str) -> Handle[Any]:
@@ -354,56 +362,3 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         if store is None:
             raise StoreError("the log is not open")
         return store
-
-
-class AioTroth:
-    """The awaitable spellings of `Troth`'s verbs."""
-
-    def __init__(self, troth: Troth) -> None:
-        self._troth = troth
-
-    async def run(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Outcome[Any]:
-        """As `Troth.run`."""
-        outcome: Outcome[Any] = await invoking.invoke_saga(
-            self._troth, saga, args, kwargs, "run", _awaited(saga), _options(gid, timeout)
-        )
-        return outcome
-
-    async def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
-        """As `Troth.start`."""
-        handle: Handle[Any] = await invoking.invoke_saga(
-            self._troth, saga, args, kwargs, "start", _awaited(saga), _options(gid, timeout)
-        )
-        return handle
-
-    def attach(self, gid: str) -> Any:
-        """As `Troth.attach`, with awaitable verbs."""
-        return self._troth.attach(gid).aio
-
-    async def get(self, gid: str) -> TransactionView:
-        """As `Troth.get`."""
-        return await asyncio.to_thread(self._troth.get, gid)
-
-    async def find(self, **filters: Any) -> list[TransactionView]:
-        """As `Troth.find`."""
-        return await asyncio.to_thread(lambda: self._troth.find(**filters))
-
-    async def retry(self, gid: str) -> None:
-        """As `Troth.retry`."""
-        await asyncio.to_thread(self._troth.retry, gid)
-
-    async def resolve(self, gid: str, *, reason: str) -> None:
-        """As `Troth.resolve`."""
-        await asyncio.to_thread(lambda: self._troth.resolve(gid, reason=reason))
-
-
-def _blocking(saga: Definition) -> Spelling:
-    return "wait" if saga.is_async else "own"
-
-
-def _awaited(saga: Definition) -> Spelling:
-    return "own" if saga.is_async else "aio"
-
-
-def _options(gid: str | None, timeout: float | None) -> Options:
-    return Options(None if gid is None else checked_gid(gid), timeout)
