@@ -59,16 +59,17 @@ class Look:
         return bool(found.fetchone()[0])
 
 
-def wait(happened: Callable[[], bool], what: str) -> None:
+def wait(happened: Callable[[], bool], what: str, pause: float = PAUSE) -> None:
     """Look again and again until it has happened.
 
+    :param pause: seconds between two looks: every look takes time from what is measured.
     :raises TimeoutError: it didn't, in five minutes.
     """
     end = time.monotonic() + PATIENCE
     while not happened():
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not within {PATIENCE:.0f} s")
-        time.sleep(PAUSE)
+        time.sleep(pause)
 
 
 def fill(path: Path, count: int) -> None:

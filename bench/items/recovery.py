@@ -12,6 +12,9 @@ from bench.log import Look, wait
 from bench.proxy import Proxy
 from bench.sizes import Sizes
 
+SELDOM = 0.02
+"""Seconds between two looks at the log."""
+
 
 def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Timed from the start of the second process, its interpreter and imports included."""
@@ -27,9 +30,9 @@ def measure(sizes: Sizes, room: Path, say: Callable[[str], None]) -> dict[str, A
         say(f"recovering {left:,} transactions")
         begin = perf_counter()
         heir = stack.enter_context(Proxy("held-open", path))
-        wait(lambda: not log.owns_any(node), "adopting what was left")
+        wait(lambda: not log.owns_any(node), "adopting what was left", SELDOM)
         adopted = perf_counter() - begin
-        wait(lambda: not log.any_unfinished(), "ending what was left")
+        wait(lambda: not log.any_unfinished(), "ending what was left", SELDOM)
         seconds = perf_counter() - begin
         heir.ready()
     return {"unfinished": left, "adopted_seconds": adopted, "seconds": seconds}
