@@ -25,10 +25,10 @@ from troth.core.move import (
     Start,
 )
 from troth.core.pivot import ask_for_held, ask_pivot, doom, in_doubt, left_out
+from troth.core.quick import Fate, Op, Role, State
 from troth.core.retry import budget, micros, pause
 from troth.core.state import NO_RUN, Branch, Run
 from troth.core.unwind import cancel, stop_run, undo_given_up
-from troth.core.quick import Fate, Op, Role, State
 
 
 def begin_run(draft: Draft) -> None:
@@ -358,14 +358,21 @@ def resume_function(draft: Draft) -> None:
         if not draft.branches[pivot].calling:
             ask_pivot(draft, pivot)
     elif doc.returned:
-        for index in range(len(draft.branches)):
-            if draft.branches[index].fate is Fate.CALLING:
-                answer_or_ask(draft, index)
+        ask_open_calls(draft)
         go_on(draft)
+    elif draft.run.live:  # a person asks for another round; the function waits
+        ask_open_calls(draft)
     elif draft.plan.recover == "cancel" and doc.phase is State.TRYING:
         doom(draft, "its node died, and recover='cancel'")
     else:
         begin_run(draft)
+
+
+def ask_open_calls(draft: Draft) -> None:
+    """Make the calls that are owed and that no run of the function will make."""
+    for index in range(len(draft.branches)):
+        if draft.branches[index].fate is Fate.CALLING:
+            answer_or_ask(draft, index)
 
 
 def rerun(draft: Draft, event: Rerun) -> None:

@@ -48,11 +48,11 @@ from troth.core.move import (
 )
 from troth.core.pivot import ask_pivot, doom
 from troth.core.plan import Plan
+from troth.core.quick import Fate, Op, Role, State
 from troth.core.replies import replied
 from troth.core.retry import micros
 from troth.core.state import NO_RUN, Branch, Saga, Transaction
 from troth.core.unwind import stop_run, unwind
-from troth.core.quick import Fate, Op, Role, State
 
 
 def begin(
@@ -120,7 +120,7 @@ def recovered(draft: Draft, event: Recovered) -> None:
     draft.run = NO_RUN
     for index, branch in enumerate(draft.branches):
         unknown = branch.unknown or branch.fate is Fate.CALLING
-        slow = branch.stuck and branch.due  # its slow retries go on at once; what must not be repeated isn't
+        slow = branch.stuck and (branch.due or branch.calling)  # its slow retries go on at once; what must not be repeated isn't
         draft.put(index, calling=False, due=event.now if slow else 0, spent=0, unknown=unknown)
     if draft.plan.form == "graph" and draft.doc.phase is not State.CANCELLING:  # the forced cancel carried all that was reached
         mark_reached(draft)
