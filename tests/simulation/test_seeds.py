@@ -25,8 +25,8 @@ def test_every_promise_is_kept(seeds: range) -> None:
 
 @pytest.mark.simulation
 def test_a_campaign_tests_what_it_says() -> None:
-    """Seeds run at least 20 transactions and, on average, 30 faults; many are confirmed and many cancelled; and every rare
-    situation is met."""
+    """Seeds run at least 20 transactions and, on average, 30 faults; many are confirmed and many cancelled;
+    and every rare situation is met."""
     seen: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     states: Counter[str] = Counter()

@@ -165,6 +165,7 @@ class Run:
         world.run(world.now + 2 * SECOND)
         self._nothing_orphaned()
         world.run(world.now + BOUND, self._checked_over)
+        self._slow_retries_go_on()
         self._help_failed("retry")
         world.run(world.now + LONGEST + 2 * SECOND)
         world.run(world.now + BOUND, self._checked_over)
@@ -219,6 +220,16 @@ class Run:
                 if any(row.write.state != State.FAILED or self._retried(row.uid) for row in rows.values()):
                     return False
         return True
+
+    def _slow_retries_go_on(self) -> None:
+        """L1: what needs a person is still asked for, slowly, unless asking could do harm."""
+        for machine in self.machines():
+            for live in machine.life.driver.open.values() if machine.life is not None else ():
+                doc = live.saga.doc
+                for branch in doc.branches:
+                    stopped = branch.stuck and not (branch.due or branch.calling or doc.stuck or doc.resolving)
+                    if stopped and "nobody can say" not in branch.reason:
+                        self.world.broken("L1", f"{doc.gid}: nobody asks for {branch.id} any more: {branch.reason}")
 
     def _retried(self, uid: bytes) -> bool:
         """Do slow retries go on that may yet end it?"""

@@ -44,7 +44,8 @@ class Deploys:
                 if chance.happens(0.5, "edited", key_of(name)):
                     bodies[name] = edited(bodies[name], chance, key_of(f"{name}/{self.version}") % 997)
                     self.edited.add(name)
-            self.code = Code(old.graphs, bodies, old.timeouts, old.missing)
+            users = [name for name in bodies if old.missing & set(calls_of(bodies[name]))]
+            self.code = Code(old.graphs, bodies, old.timeouts, old.missing | set(users))
             self.world.sometimes("code changes under a running saga")
         else:
             gone = chance.pick(sorted(STEPS), "missing step", self.version)
