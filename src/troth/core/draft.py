@@ -8,8 +8,8 @@ from msgspec import structs
 
 from troth.core.move import FORCE, NO, NOTHING, RIDE, Command, Move, Save
 from troth.core.plan import StepSpec
-from troth.core.state import Branch, Run, Saga
 from troth.core.quick import Fate, Role
+from troth.core.state import Branch, Run, Saga
 
 replace = structs.replace
 write = structs.force_setattr

@@ -8,10 +8,10 @@ from troth.core import limits
 from troth.core.draft import Draft, write
 from troth.core.move import Alert, Call, Stop
 from troth.core.plan import StepSpec
+from troth.core.quick import Fate, Op, Role, State
 from troth.core.reply import NULL
 from troth.core.retry import micros
 from troth.core.state import UNBOUND, Branch
-from troth.core.quick import Fate, Op, Role, State
 
 SETTLED = (Fate.DONE, Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED)
 NOTHING_OWED = (Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED, Fate.HELD)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from troth.core.draft import Draft
 from troth.core.driving import ask, finish, forces_intent, start, uses_bare_result
 from troth.core.pivot import ask_pivot
+from troth.core.quick import Fate, Role, State
 from troth.core.reply import NULL
 from troth.core.unwind import cancel
-from troth.core.quick import Fate, Role, State
 
 
 def startable(draft: Draft, index: int) -> bool:

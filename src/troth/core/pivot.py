@@ -6,9 +6,9 @@ from troth.core import limits
 from troth.core.draft import Draft
 from troth.core.driving import ask, fail, send, settle
 from troth.core.move import Replied
+from troth.core.quick import Fate, Op
 from troth.core.retry import pause
 from troth.core.unwind import cancel
-from troth.core.quick import Fate, Op
 
 
 def in_doubt(draft: Draft) -> int:

@@ -9,10 +9,10 @@ from troth.core.function import give_up, go_on, moved_on_function
 from troth.core.graph import moved_on_graph
 from troth.core.move import Alert, Replied
 from troth.core.pivot import pivot_missed
+from troth.core.quick import Fate, Op, Role, State, Word
 from troth.core.retry import ongoing_pause, pause
 from troth.core.state import Branch
 from troth.core.unwind import cancel, unwind
-from troth.core.quick import Fate, Op, Role, State, Word
 
 
 def replied(draft: Draft, event: Replied) -> None:

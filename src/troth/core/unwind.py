@@ -5,8 +5,8 @@ from __future__ import annotations
 from troth.core.draft import Draft
 from troth.core.driving import FORWARD, NOTHING_OWED, finish, send
 from troth.core.move import Stop
-from troth.core.state import NO_RUN
 from troth.core.quick import Fate, Op, State
+from troth.core.state import NO_RUN
 
 
 def owes_undo(draft: Draft, index: int) -> bool:
