@@ -107,6 +107,7 @@ def _lines(statement: Statement, asynchronous: bool) -> Iterator[str]:
             for number, part in enumerate(parts):
                 yield f"{'async ' * asynchronous}def part_{number}() -> None:"
                 yield from (f"    {_call(step, asynchronous)}" for step in part)
+                yield "    return None"
             names = ", ".join(f"part_{n}{'()' * asynchronous}" for n in range(len(parts)))
             yield f"await troth.gather({names})" if asynchronous else f"troth.parallel({names})"
         case Leave(how):

@@ -61,8 +61,24 @@ def expected(before: Transaction, body: Body, pivot_happened: bool) -> set[State
     return {State.FAILED if pivot_happened else State.CANCELLED}
 
 
+def check(folder: Path, before: dict[str, Transaction], bodies: dict[str, Body], what: str = "") -> Counter[State]:
+    """Each transaction ended as it may under these bodies, and log and database agree.
+
+    :return: how many are in which state.
+    """
+    effects = happened(folder)
+    after = docs_of(folder)
+    assert after.keys() == before.keys()
+    for gid, doc in after.items():
+        body = bodies[doc.definition]
+        may = expected(before[gid], body, pivot_happened(effects.get(gid, Counter())))
+        assert doc.state in may, f"{what}: {gid} is {doc.state} ({doc.reason}), not {may}"
+        agree(doc, effects.get(gid, Counter()))
+    return Counter(doc.state for doc in after.values())
+
+
 def agree(doc: Transaction, effects: Counter[tuple[str, str]]) -> None:
-    """Each effect belongs to a branch that counts, what was undone had happened, each at most once, nothing is mixed."""
+    """Effects belong to branches that count, what was undone had happened, each at most once, and nothing is mixed."""
     assert not effects or max(effects.values()) == 1, f"{doc.gid}: something happened twice: {effects}"
     done = {branch for branch, what in effects if what == "done"}
     undone = {branch for branch, what in effects if what == "undone"}

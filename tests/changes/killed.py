@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,22 +50,28 @@ class Killed(NamedTuple):
         return shop(folder, {**self.bodies, **bodies}, asynchronous=self.asynchronous, without=without)
 
 
-def points(name: str, body: Body, first: int = 1, orders: int = ORDERS) -> list[tuple[str, int, str, int]]:
+def points(name: str, body: Body, first: int, orders: int, turn: int = 0) -> list[tuple[str, int, str, int]]:
     """Orders for a saga, spread over every point where it may stay."""
     actions = sum(step != "troth.remember" for made in calls(body).values() for step, _ in made)
     places = [("between", n) for n in range(1, len(body) + 1)]
     places += [(point, n) for point in ("before", "after") for n in range(1, actions + 1)]
     places += [(point, n) for point in ("unbefore", "unafter") for n in range(1, UNDONE.get(name, 0) + 1)]
-    return [(name, first + k, *place) for k, place in zip(range(orders), itertools.cycle(places), strict=False)]
+    return [(name, first + k, *places[(k + turn) % len(places)]) for k in range(orders)]
 
 
-def set_up(folder: Path, names: Iterable[str], *, asynchronous: bool, orders: int = ORDERS) -> Killed:
-    """A shop that has not run yet."""
-    folder.mkdir()
+def set_up(
+    folder: Path, names: Iterable[str], *, asynchronous: bool, orders: int = ORDERS, turn: int = 0
+) -> Killed:
+    """A shop that has not run yet, or shall run again.
+
+    :param orders: of each saga.
+    :param turn: another one leads the same orders to other points.
+    """
+    folder.mkdir(exist_ok=True)
     bodies = {name: BODIES[name] for name in names}
-    todo = [
-        order for k, (name, body) in enumerate(bodies.items()) for order in points(name, body, 1 + k * orders, orders)
-    ]
+    todo = []
+    for k, (name, body) in enumerate(bodies.items()):
+        todo += points(name, body, 1 + k * orders, orders, turn)
     (folder / "orders.json").write_text(json.dumps(todo))
     (folder / "shop.py").write_text(shop(folder, bodies, asynchronous=asynchronous))
     return Killed(folder, bodies, asynchronous)
@@ -73,11 +79,7 @@ def set_up(folder: Path, names: Iterable[str], *, asynchronous: bool, orders: in
 
 def run_and_end(*shops: Killed, how: str = "kill") -> None:
     """Run the shops in one process until every order stays at its point, and end it there."""
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.changes.worker", *[str(each.folder) for each in shops]],
-        cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    worker = process("worker", *[str(each.folder) for each in shops])
     assert worker.stdin is not None and worker.stdout is not None
     try:
         assert worker.stdout.readline() == "ready\n"
@@ -88,6 +90,32 @@ def run_and_end(*shops: Killed, how: str = "kill") -> None:
     finally:
         worker.kill()
         worker.communicate()
+
+
+@contextmanager
+def successor(shop: Path, text: str) -> Iterator[None]:
+    """Another process works on a shop's files with this code; it leaves gracefully at the end."""
+    program = shop / "successor.py"
+    program.write_text(text)
+    worker = process("successor", str(program))
+    assert worker.stdout is not None
+    try:
+        assert worker.stdout.readline() == "ready\n"
+        yield
+        worker.communicate()
+        assert worker.returncode == 0
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def process(module: str, *args: str) -> subprocess.Popen[str]:
+    """A process that runs a module of this directory."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"tests.changes.{module}", *args],
+        cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
 
 
 def unfinished(folder: Path) -> int:

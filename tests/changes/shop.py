@@ -14,7 +14,17 @@ from tests.changes.bodies import Body, source
 NAMES = itertools.count()
 
 STEPS = '''
+import os
 from troth import Refused, Troth
+
+async def held(order, place):
+    """Between two statements of an async saga: go on."""
+
+def held_here(order, place):
+    """The same in a sync one."""
+
+def draw():
+    return os.urandom(8).hex()
 
 troth = Troth("sqlite:///{folder}/log.db", drain=0.0)
 shop = troth.database("shop", "sqlite:///{folder}/shop.db")
@@ -26,9 +36,6 @@ def note(db, what, order, arg):
 
 def order_gid(order):
     return f"order-{{order}}"
-
-def draw():
-    return drawn()
 '''
 
 STEP = '''
@@ -82,22 +89,14 @@ def shop(folder: Path, bodies: dict[str, Body], *, asynchronous: bool, without: 
     return program(folder, *sagas, without=without)
 
 
-async def never_held(order: int, place: int) -> None:
-    """Between two calls of an async saga: go on."""
-
-
-def _drawn() -> str:
-    return f"token-{next(NAMES)}"
-
-
 def deploy(text: str, **hooks: Callable[..., Any]) -> Any:
     """Import the program's text as a module of its own.
 
-    :param hooks: ``held`` and ``held_here``, called between an async and a sync saga's statements; ``drawn``, a value.
+    :param hooks: what ``held`` and ``held_here`` shall be instead.
     """
     name = f"shop_{next(NAMES)}"
     module = types.ModuleType(name)
-    vars(module).update({"held": never_held, "held_here": lambda order, place: None, "drawn": _drawn, **hooks})
     sys.modules[name] = module
     exec(compile(text, f"{name}.py", "exec"), vars(module))
+    vars(module).update(hooks)
     return module

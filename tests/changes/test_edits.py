@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,14 @@ from typing import Any
 import pytest
 
 from tests.budget import EDITS
-from tests.changes.bodies import BODIES, Body, edited
-from tests.changes.evidence import agree, docs_of, expected, happened, pivot_happened
+from tests.changes.bodies import BODIES, edited
+from tests.changes.evidence import check, docs_of
 from tests.changes.killed import IN_FLIGHT, Killed, run_and_end, set_up, unfinished
 from tests.changes.shop import deploy
-from troth.core.words import State
+from tests.changes.waiting import PATIENCE
 
 CHUNK = 10
 """Edits of one test."""
-PATIENCE = 60.0
-"""Seconds after which a transaction counts as wedged: far more than any needs."""
 
 
 @pytest.fixture(scope="module")
@@ -45,18 +42,6 @@ def take_over(module: Any, gids: list[str]) -> None:
             app.attach(gid).wait(timeout=PATIENCE)
 
 
-def check(folder: Path, before: dict[str, Any], body: Body, what: str) -> Counter[State]:
-    """Each transaction ended as it may, and log and database agree."""
-    effects = happened(folder)
-    after = docs_of(folder)
-    assert after.keys() == before.keys()
-    for gid, doc in after.items():
-        may = expected(before[gid], body, pivot_happened(effects.get(gid, Counter())))
-        assert doc.state in may, f"{what}: {gid} is {doc.state} ({doc.reason}), not {may}"
-        agree(doc, effects.get(gid, Counter()))
-    return Counter(doc.state for doc in after.values())
-
-
 @pytest.mark.kill
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, EDITS, CHUNK))
@@ -71,4 +56,4 @@ def test_an_edited_body_ends_every_saga_whole(
         folder = shop.copy(tmp_path / str(number))
         before = docs_of(folder)
         take_over(deploy(shop.text(folder, {name: body})), list(before))
-        check(folder, before, body, f"edit {number} of {name}, {kind}: {body}")
+        check(folder, before, {name: body}, f"edit {number} of {name}, {kind}: {body}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Raw
 
@@ -56,6 +56,13 @@ def content_of(beginning: Beginning) -> bytes:
     return content_hash("saga", beginning.plan.name, beginning.input)
 
 
+def same_content(content: bytes, beginning: Beginning) -> bool:
+    """Is it this content, perhaps begun under a name that the definition had before?"""
+    if content == content_of(beginning):
+        return True
+    return any(content == content_hash("saga", alias, beginning.input) for alias in beginning.definition.aliases)
+
+
 def begin(node: Node, beginning: Beginning, *, force: bool, told: Callable[[Live], None], until: str) -> Live:
     """Begin it, or attach to the one of that gid which this node drives.
 
@@ -88,7 +95,7 @@ def check_content(content: bytes, doc: Transaction, beginning: Beginning) -> Non
     """
     if content == UNHASHED:
         content = content_hash("saga", doc.definition, doc.input)
-    if content != content_of(beginning):
+    if not same_content(content, beginning):
         other = f"it runs {doc.definition}" if doc.definition != beginning.plan.name else "its input differs"
         raise GidConflict(doc.gid, other)
 
@@ -99,7 +106,7 @@ def check_ledger(entry: LedgerEntry, gid: str, beginning: Beginning | None) -> N
     :raises GidConflict: if its content differs.
     :raises AlreadyBegun: with its outcome.
     """
-    if beginning is not None and entry.content not in (UNHASHED, content_of(beginning)):
+    if beginning is not None and entry.content != UNHASHED and not same_content(entry.content, beginning):
         raise GidConflict(gid, "it ended long ago")
     raise AlreadyBegun(gid, entry.outcome)
 

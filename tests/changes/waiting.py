@@ -1,0 +1,17 @@
+"""Waiting for what another thread or process brings about, with a deadline that only a hang reaches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+PATIENCE = 60.0
+"""Seconds after which a transaction counts as wedged: far more than any needs."""
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Return when the condition holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"never came: {what}"
+        time.sleep(0.005)
