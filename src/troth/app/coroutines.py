@@ -146,6 +146,8 @@ async def gather(scope: FunctionScope, awaitables: tuple[Any, ...]) -> list[Any]
         asyncio.ensure_future(_part(scope, f"{scope.place}.{scope.gathers}_{number}", part))
         for number, part in enumerate(awaitables)
     ]
+    if not tasks:
+        return []
     try:
         await asyncio.wait(tasks)
     except asyncio.CancelledError:
