@@ -113,6 +113,13 @@ def _members(named: Mapping[str | int, Wanted], defaults: Mapping[str | int, byt
     readers = [_reader(wanted) for wanted in named.values()]
     simple = [wanted[0][1] if len(wanted) == 1 and not wanted[0][0] else ELSEWHERE for wanted in named.values()]
     take = _taker(keys, [defaults[key] for key in keys])
+    if ELSEWHERE not in simple:
+
+        def put(value: Bytes, pieces: list[Bytes]) -> None:
+            for place, found in zip(simple, take(value), strict=False):
+                pieces[place] = found
+
+        return put
 
     def read(value: Bytes, pieces: list[Bytes]) -> None:
         for found, place, reader in zip(take(value), simple, readers, strict=True):

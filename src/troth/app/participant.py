@@ -9,9 +9,9 @@ from msgspec import Raw
 from troth.app.current import SCOPE
 from troth.app.step import Step
 from troth.core import limits
+from troth.core.quick import Op, Word
 from troth.core.reply import NULL, Reply
 from troth.core.retry import micros
-from troth.core.quick import Op, Word
 from troth.participant.meaning import PROGRAMMING_ERRORS, reply_to
 from troth.ports.caller import Call
 from troth.ports.errors import Ongoing, Refused
@@ -32,6 +32,7 @@ class StepParticipant:
         self.most = limits.CALLS_PER_DESTINATION if step.is_async else limits.SYNC_THREADS_PER_STEP
         self.no_retry = no_retry
         self._action_is_async = step.is_async
+        self._plain = step.database is None
 
     def is_async(self, op: Op) -> bool:
         """The op's function has a colour of its own; a barrier's own ops take the step's."""
@@ -63,17 +64,18 @@ class StepParticipant:
         token = SCOPE.set(call)
         step = self.step
         try:
+            if self._plain and call.op is Op.ACTION:
+                signature = step.signature
+                args, kwargs = signature.load(call.args)
+                return Reply(Word.DONE, signature.encode_result(await step.fn(*args, **kwargs)))
             database = step.database
-            if database is not None:
+            if database is None:
+                return Reply(Word.DONE, await self._aeffect(call, call.result))
 
-                async def effect(db: Any, stored: Raw | None) -> Raw:
-                    return await self._aeffect(call, stored, db)
+            async def effect(db: Any, stored: Raw | None) -> Raw:
+                return await self._aeffect(call, stored, db)
 
-                return await database.arun(call, effect, refuse_on=step.refuse_on, no_retry=self.no_retry)
-            if call.op is Op.ACTION:
-                given = step.signature.load(call.args)
-                return Reply(Word.DONE, step.signature.encode_result(await step.fn(*given.args, **given.kwargs)))
-            return Reply(Word.DONE, await self._aeffect(call, call.result))
+            return await database.arun(call, effect, refuse_on=step.refuse_on, no_retry=self.no_retry)
         except Exception as error:
             return self._reply(call, error)
         finally:

@@ -19,14 +19,13 @@ write = structs.force_setattr
 class Draft:
     """The state under the pen, the commands so far, and whether all of it must be durable first."""
 
-    __slots__ = ("at", "branches", "called", "commands", "doc", "fresh", "owned", "plan", "problem", "run", "save")
+    __slots__ = ("at", "branches", "called", "commands", "doc", "fresh", "plan", "problem", "run", "save")
 
     def __init__(self, saga: Saga, at: int) -> None:
         self.plan = saga.plan
         self.doc = saga.doc
         self.branches: list[Branch] = list(saga.doc.branches)
         self.run: Run = saga.run
-        self.owned = 0
         self.fresh = False
         self.at = at
         self.commands: list[Command] = []
@@ -45,17 +44,7 @@ class Draft:
 
     def put(self, index: int, **changes: Any) -> None:
         """Change a branch."""
-        branch = self.own(index)
-        for name, value in changes.items():
-            write(branch, name, value)
-
-    def own(self, index: int) -> Branch:
-        """The draft's own copy of a branch, made once: it may be written to."""
-        if self.owned >> index & 1:
-            return self.branches[index]
-        branch = self.branches[index] = replace(self.branches[index])
-        self.owned |= 1 << index
-        return branch
+        self.branches[index] = replace(self.branches[index], **changes)
 
     def emit(self, command: Command) -> None:
         """Ask something of the world."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from troth.core import limits
-from troth.core.draft import Draft, write
+from troth.core.draft import Draft, replace
 from troth.core.move import Alert, Call, Stop
 from troth.core.plan import StepSpec
 from troth.core.quick import Fate, Op, Role, State
@@ -34,17 +34,13 @@ def uses_bare_result(draft: Draft, index: int) -> bool:
 
 def send(draft: Draft, index: int, op: Op) -> None:
     """Make the next call of an op; a new op counts its attempts anew."""
-    branch = draft.own(index)
+    branch = draft.branches[index]
     attempt = branch.attempt + 1
-    if branch.fate is Fate.IDLE or branch.fate is Fate.HELD:
-        write(branch, "fate", Fate.CALLING)
-    if branch.op is not op:
-        write(branch, "op", op)
-        write(branch, "spent", 0)
-    write(branch, "attempt", attempt)
-    write(branch, "calling", True)
-    write(branch, "due", 0)
-    write(branch, "since", draft.at)
+    fate = Fate.CALLING if branch.fate is Fate.IDLE or branch.fate is Fate.HELD else branch.fate
+    spent = branch.spent if branch.op is op else 0
+    draft.branches[index] = replace(
+        branch, fate=fate, op=op, spent=spent, attempt=attempt, calling=True, due=0, since=draft.at
+    )
     draft.commands.append(Call(index, op, attempt))
 
 
@@ -60,10 +56,14 @@ def start(draft: Draft, index: int) -> None:
     branch = draft.branches[index]
     if branch.args is UNBOUND:
         results = [b.result for b in draft.branches]
-        write(draft.own(index), "args", node.bind(draft.doc.input, results) if node.bind else Raw(b"{}"))
+        args = node.bind(draft.doc.input, results) if node.bind else Raw(b"{}")
+        draft.branches[index] = replace(branch, args=args)
     if forces_intent(node.spec) or uses_bare_result(draft, index):
         draft.force()
-    ask(draft, index)
+    if branch.unknown:
+        ask(draft, index)
+    else:
+        send(draft, index, Op.ACTION)
 
 
 def settled(branch: Branch, spec: StepSpec) -> bool:
@@ -73,14 +73,9 @@ def settled(branch: Branch, spec: StepSpec) -> bool:
 
 def settle(draft: Draft, index: int, fate: Fate, *, result: Raw = NULL, reason: str = "") -> None:
     """Note for good what became of a branch."""
-    branch = draft.own(index)
-    write(branch, "fate", fate)
-    write(branch, "result", result)
-    write(branch, "reason", reason)
-    write(branch, "unknown", False)
-    write(branch, "calling", False)
-    write(branch, "due", 0)
-    write(branch, "stuck", False)
+    draft.branches[index] = replace(
+        draft.branches[index], fate=fate, result=result, reason=reason, unknown=False, calling=False, due=0, stuck=False
+    )
     draft.ride()
     if draft.doc.state is State.FAILED:
         unstick(draft)

@@ -16,21 +16,16 @@ from troth.core.unwind import cancel
 
 def startable(draft: Draft, index: int) -> bool:
     """May the step be called for the first time now?"""
-    branches = draft.branches
-    if branches[index].fate is not Fate.IDLE:
-        return False
-    doc, node = draft.doc, draft.plan.steps[index]
-    if doc.doom or doc.resolving:
-        return False
-    if doc.phase is State.TRYING:
-        if node.spec.role is Role.RETRIABLE:
-            return False
-    elif doc.phase is not State.CONFIRMING:
-        return False
-    for earlier in node.after:  # noqa: SIM110 - a loop costs a third of all()
+    branches, node = draft.branches, draft.plan.steps[index]
+    for earlier in node.after:
         if branches[earlier].fate is not Fate.DONE:
             return False
-    return True
+    doc = draft.doc
+    if branches[index].fate is not Fate.IDLE or doc.doom or doc.resolving:
+        return False
+    if doc.phase is State.TRYING:
+        return node.spec.role is not Role.RETRIABLE
+    return doc.phase is State.CONFIRMING
 
 
 def start_graph(draft: Draft) -> None:
@@ -50,10 +45,14 @@ def moved_on_graph(draft: Draft, index: int) -> None:
         draft.set(state=State.CONFIRMING, phase=State.CONFIRMING, doom="", reason="", step="")
         start_graph(draft)
     else:
-        for later in draft.plan.steps[index].before:
+        later_steps = draft.plan.steps[index].before
+        for later in later_steps:
             if startable(draft, later):
                 start(draft, later)
-        decide_to_confirm(draft)
+        if draft.plan.retriables:
+            decide_to_confirm(draft)
+        elif later_steps:  # they are not done yet, so neither is the whole
+            return
     conclude(draft)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.core import limits
-from troth.core.draft import Draft, write
+from troth.core.draft import Draft, replace
 from troth.core.driving import close, fail, settle
 from troth.core.function import give_up, go_on, moved_on_function
 from troth.core.graph import moved_on_graph
@@ -20,9 +20,7 @@ def replied(draft: Draft, event: Replied) -> None:
     branch = draft.branches[event.branch]
     if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
         return
-    branch = draft.own(event.branch)
-    write(branch, "calling", False)
-    write(branch, "trail", longer_trail(branch, event))
+    draft.branches[event.branch] = replace(branch, calling=False, trail=longer_trail(branch, event))
     if event.op is Op.COMPENSATE:
         undo_replied(draft, event)
     else:
@@ -49,7 +47,9 @@ def action_replied(draft: Draft, event: Replied) -> None:
     word = reply.word
     if word is Word.DONE:
         settle(draft, index, Fate.DONE, result=reply.result)
-    elif word is Word.SEALED:
+        moved_on(draft, index)
+        return
+    if word is Word.SEALED:
         settle(draft, index, Fate.NOT_DONE, reason=reply.reason or draft.branches[index].reason or "sealed")
     elif word is Word.REFUSED and refusal_settles(draft, event):
         settle(draft, index, Fate.REFUSED, reason=reply.reason)
@@ -69,9 +69,10 @@ def action_replied(draft: Draft, event: Replied) -> None:
 
 def moved_on(draft: Draft, index: int) -> None:
     """A branch is settled: what follows, by direction and form."""
-    if draft.doc.finished:
+    doc = draft.doc
+    if doc.finished:
         return
-    if draft.doc.phase is State.CANCELLING:
+    if doc.phase is State.CANCELLING:
         unwind(draft)
     elif draft.plan.form == "graph":
         moved_on_graph(draft, index)

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from functools import partial
+from typing import Any
 
 from troth.core import limits
+from troth.core.quick import Word
 from troth.core.reply import Reply
-from troth.core.quick import Op, Word
 from troth.engine.participants import Participant
 from troth.engine.pool import Pool
 from troth.engine.timers import Timers
@@ -27,13 +28,12 @@ class InFlight:
     :ivar task: what runs it, while it is an async one.
     """
 
-    __slots__ = ("attempt", "branch", "call", "context", "done", "due", "live", "op", "participant", "task")
+    __slots__ = ("branch", "call", "context", "destination", "done", "due", "live", "participant", "task")
+    destination: Destination
 
-    def __init__(self, live: object, branch: int, call: Call, participant: Participant, context: Context | None) -> None:
+    def __init__(self, live: Any, branch: int, call: Call, participant: Participant, context: Context | None) -> None:
         self.live = live
         self.branch = branch
-        self.op: Op = call.op
-        self.attempt = call.attempt
         self.call = call
         self.participant = participant
         self.context = context
@@ -84,10 +84,12 @@ class Calls:
 
     def start(self, flight: InFlight) -> None:
         """Launch the call, or have it wait for its destination."""
-        destination = self.destinations.get(flight.participant.destination)
+        participant = flight.participant
+        destination = self.destinations.get(participant.destination)
         if destination is None:
-            destination = self.destinations[flight.participant.destination] = Destination()
-        if destination.active >= flight.participant.most:
+            destination = self.destinations[participant.destination] = Destination()
+        flight.destination = destination
+        if destination.active >= participant.most:
             destination.waiting.append(flight)
         elif self.active >= limits.CALLS_IN_FLIGHT:
             self.crowded.append(flight)
@@ -97,8 +99,9 @@ class Calls:
     def _launch(self, flight: InFlight, destination: Destination) -> None:
         destination.active += 1
         self.active += 1
-        if flight.participant.is_async(flight.op):
-            flight.due = self.now() + flight.participant.timeout_micros
+        participant = flight.participant
+        if participant.is_async(flight.call.op):
+            flight.due = self.now() + participant.timeout_micros
             destination.running[flight] = None
             if not destination.due:
                 self._watch(destination, flight.due)
@@ -138,7 +141,7 @@ class Calls:
             return
         flight.done = True
         self.active -= 1
-        destination = self.destinations[flight.participant.destination]
+        destination = flight.destination
         destination.active -= 1
         destination.running.pop(flight, None)
         if destination.waiting and self.active < limits.CALLS_IN_FLIGHT:

@@ -13,12 +13,13 @@ from typing import Any, Protocol
 from msgspec import Raw
 
 from troth.core import limits
-from troth.core.move import Command, Event, Move, Poisoned, Recovered, Save, Tick
+from troth.core.move import FORCE, NO, Command, Event, Move, Poisoned, Recovered, Tick
 from troth.core.plan import Plan
+from troth.core.quick import State
 from troth.core.saga import begin, decide
 from troth.core.state import next_due
 from troth.engine.journal import Journal, Ticket
-from troth.engine.live import Live, Told, live_of, satisfied
+from troth.engine.live import ACCEPTED, Live, Told, live_of, satisfied, satisfied_doc
 from troth.ports.errors import NotAccepted, StoreError
 from troth.ports.store import BatchOutcome, Record
 
@@ -107,14 +108,15 @@ class Driver:
         force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
     ) -> Live:
         """Take a new transaction: call `admit` first."""
-        begun = self.draw_begin()
         now = self.shell.now()
+        begun = self.last_begin = max(now, self.last_begin + 1)
         move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
         live = Live(move.state, content, fresh=fresh)
         if host is not None:
             live.host = host(live)
         if waiter is not None:
             live.waiters.append(waiter)
+            live.eager = waiter[0] == ACCEPTED
         self.open[uid] = live
         self.by_gid[gid] = live
         self.unlogged[uid] = begun
@@ -139,7 +141,7 @@ class Driver:
 
     def feed(self, live: Live, event: Event) -> None:
         """Something happened to a transaction."""
-        if self.open.get(live.saga.doc.uid) is live:
+        if not live.gone:
             self._apply(live, decide(live.saga, event), event.now)
 
     def watch(self, live: Live, until: str, told: Told) -> None:
@@ -148,37 +150,40 @@ class Driver:
             told(live)
             return
         live.waiters.append((until, told))
+        live.eager = live.eager or until == ACCEPTED
         if satisfied(live.saga, until) and live.rev > live.forced_rev:
-            self._save(live, live.updated, forced=True)
+            self._save(live, live.updated, True)
 
     # --- decide, save, perform
 
     def _apply(self, live: Live, move: Move, now: int) -> None:
-        live.saga = move.state
-        save = move.save
-        if save is not Save.NO:
+        saga, after, save = move.state, move.after_durable, move.save
+        live.saga = saga
+        if save is not NO:
             live.updated = now
-            forced = save is Save.FORCE or self._someone_waits(live)
-            self._save(live, now, forced=forced)
-        if move.after_durable:
-            self._after_durable(live, move.after_durable)
+            self._save(live, now, save is FORCE or self._someone_waits(live))
+        if after:
+            self._after_durable(live, after)
         elif move.now:
             self._now(live, move.now)
-        due = next_due(live.saga)
+        due = next_due(saga)
         if due != live.due:
             live.due = due
             self.shell.wake_at(live, due)
 
-    def _save(self, live: Live, now: int, *, forced: bool) -> None:
-        live.rev += 1
+    def _save(self, live: Live, now: int, forced: bool) -> None:
+        rev = live.rev = live.rev + 1
         if forced:
-            live.forced_rev = live.rev
-        self.journal.put(live, live.rev, now, forced=forced)
+            live.forced_rev = rev
+        self.journal.put(live, rev, now, forced)
         self.shell.journal_waits()
 
     def _someone_waits(self, live: Live) -> bool:
-        for until, _ in live.waiters:
-            if satisfied(live.saga, until):
+        doc = live.saga.doc
+        if doc.state is State.TRYING and not live.eager:
+            return False
+        for until, _ in live.waiters:  # noqa: SIM110 - a loop costs a third of any()
+            if satisfied_doc(doc, until):
                 return True
         return False
 
@@ -196,39 +201,42 @@ class Driver:
 
     def durable(self, tickets: list[Ticket], outcome: BatchOutcome) -> None:
         """A batch is in the log: release what waited for it."""
+        missed = outcome.conflicts or outcome.lost
         for ticket in tickets:
             live: Live = ticket.owner  # type: ignore[assignment]
-            uid = live.saga.doc.uid
-            if self.open.get(uid) is not live:
+            if live.gone:
                 continue
-            if uid in outcome.conflicts or uid in outcome.lost:
+            if missed and ((uid := live.saga.doc.uid) in outcome.conflicts or uid in outcome.lost):
                 self._lose(live, began=uid in outcome.lost)
             else:
                 self._stored(live, ticket)
 
     def _stored(self, live: Live, ticket: Ticket) -> None:
-        rev = live.durable_rev = ticket.rev
-        live.durable = ticket.saga
+        rev, saga = ticket.rev, ticket.saga
+        live.durable_rev = rev
+        live.durable = saga
         if live.unlogged:
             live.unlogged = False
             self.unlogged.pop(live.saga.doc.uid, None)
         self.shell.transitioned(live)
-        if live.waiters:
+        if live.waiters and (live.eager or (saga is not None and saga.doc.state is not State.TRYING)):
             self._tell(live)
         held = live.held
         while held and held[0][0] <= rev:
             for command in held.popleft()[1]:
                 self.shell.perform(live, command)
-        if ticket.saga is not None and ticket.saga.doc.finished:
+        if saga is not None and saga.doc.finished:
             self.forget(live)
 
     def _tell(self, live: Live) -> None:
         durable = live.durable
         if durable is None:
             return
-        told = [w for w in live.waiters if satisfied(durable, w[0])]
+        doc = durable.doc
+        waiters = live.waiters
+        told = [w for w in waiters if satisfied_doc(doc, w[0])]
         if told:
-            live.waiters = [w for w in live.waiters if not satisfied(durable, w[0])]
+            live.waiters = [w for w in waiters if w not in told]
             for _, callback in told:
                 callback(live)
 
@@ -254,10 +262,11 @@ class Driver:
 
     def forget(self, live: Live) -> None:
         """Drop a transaction from memory; nothing more of it goes out of this node."""
-        doc = live.saga.doc
-        if self.open.get(doc.uid) is not live:
+        if live.gone:
             return
-        del self.open[doc.uid]
+        live.gone = True
+        doc = live.saga.doc
+        self.open.pop(doc.uid, None)
         if self.by_gid.get(doc.gid) is live:
             del self.by_gid[doc.gid]
         self.unlogged.pop(doc.uid, None)
@@ -267,6 +276,13 @@ class Driver:
             live.due = 0
             self.shell.wake_at(live, 0)
         self.shell.forgotten(live)
+
+    def not_in_log(self) -> tuple[list[Live], list[Live]]:
+        """New transactions that wait for the log: those that it surely doesn't hold, and those that a batch under way has."""
+        under_way = {id(ticket.owner) for ticket in self.journal.under_way or ()}
+        waiting = [live for uid in self.unlogged if (live := self.open[uid]).rev]
+        perhaps = [live for live in waiting if id(live) in under_way]
+        return [live for live in waiting if id(live) not in under_way], perhaps
 
     def tick(self, live: Live) -> None:
         """The time that `wake_at` named has come."""

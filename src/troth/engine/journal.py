@@ -108,7 +108,7 @@ class Journal:
 
     # --- in
 
-    def put(self, owner: Journaled, rev: int, now: int, *, forced: bool) -> None:
+    def put(self, owner: Journaled, rev: int, now: int, forced: bool) -> None:
         """Have the owner's newest state written: now if forced, else with whatever is written next (coalescing)."""
         ticket = owner.ticket
         if ticket is None:
@@ -142,7 +142,8 @@ class Journal:
     @property
     def backlog(self) -> int:
         """Writes that wait."""
-        return len(self.waiting) + sum(len(b) for b in self.retry)
+        waiting = len(self.waiting)
+        return waiting + sum(len(b) for b in self.retry) if self.retry else waiting
 
     @property
     def busy(self) -> bool:
@@ -235,7 +236,9 @@ class Journal:
         elif isinstance(error, RowRejected):
             self._reject(error)
         else:
+            failures = self.failures
             self.retry.appendleft(self._ended())
+            self.failures = failures
             self._back_off(error, now, jitter)
 
     def _ended(self) -> list[Ticket]:

@@ -11,12 +11,14 @@ import msgspec
 from troth.core import limits
 from troth.core.move import Command
 from troth.core.plan import Plan
-from troth.core.state import Branch, Saga, Transaction
 from troth.core.quick import State
+from troth.core.state import Branch, Saga, Transaction
 from troth.engine.journal import Ticket
 from troth.ports.store import Record, Write
 
 Told = Callable[["Live"], None]
+ACCEPTED = "accepted"
+"""Until the accept is durable: sooner than ``decided`` and ``finished``."""
 
 encode = msgspec.json.Encoder().encode
 decode_doc = msgspec.json.Decoder(Transaction).decode
@@ -31,6 +33,8 @@ class Live:
     :ivar rev: counts stored states; ``durable_rev`` is the newest durable one, ``forced_rev`` the newest that is waited for.
     :ivar held: commands that wait for a revision to be durable.
     :ivar waiters: (until, callback): told once when the durable state is decided or finished, or needs a person.
+    :ivar eager: someone waits for the accept only.
+    :ivar gone: it is no longer driven here.
     :ivar host: what runs the function, if it is one and it is running here.
     :ivar lost: why those who wait can't be told here: (conflict | rejected | lost, error).
     :ivar error: the exception that left the function; never stored.
@@ -38,8 +42,8 @@ class Live:
     """
 
     __slots__ = (
-        "adopted", "causes", "content", "due", "durable", "durable_rev", "error", "forced_rev", "fresh", "held", "host", "inserted",
-        "lost", "rev", "saga", "ticket", "unlogged", "updated", "waiters", "written",
+        "causes", "content", "due", "durable", "durable_rev", "eager", "error", "forced_rev", "fresh", "gone", "held", "host",
+        "inserted", "lost", "rev", "saga", "ticket", "unlogged", "updated", "waiters", "written",
     )  # fmt: skip
 
     def __init__(self, saga: Saga, content: bytes, *, fresh: bool) -> None:
@@ -60,7 +64,8 @@ class Live:
         self.causes: dict[int, BaseException] = {}
         self.written: tuple[Branch, ...] = ()
         self.unlogged = True
-        self.adopted = False
+        self.eager = False
+        self.gone = False
         self.lost: tuple[str, Any] | None = None
         self.error: BaseException | None = None
 
@@ -114,7 +119,6 @@ def live_of(record: Record, plan: Plan) -> Live:
     live.rev = live.durable_rev = live.forced_rev = record.rev
     live.inserted = True
     live.unlogged = False
-    live.adopted = True
     live.written = doc.branches
     live.updated = record.updated
     return live
@@ -130,4 +134,4 @@ def satisfied_doc(doc: Transaction, until: str) -> bool:
     state = doc.state
     if state is State.CONFIRMED or state is State.CANCELLED or state is State.FAILED:
         return True
-    return until == "accepted" or (until == "decided" and state is not State.TRYING)
+    return until == ACCEPTED or (until == "decided" and state is not State.TRYING)

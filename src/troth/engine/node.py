@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from troth.core import limits
 from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
+from troth.core.quick import Fate, Op, State, Word
 from troth.core.reply import Reply
-from troth.core.quick import Fate, Op, Word
-from troth.engine.calls import Calls, InFlight
+from troth.engine.breather import Breather
+from troth.engine.calls import Calls, Destination, InFlight
 from troth.engine.clock import Clock, Luck, new_incarnation, new_suffix
 from troth.engine.drive import Driver
 from troth.engine.journal import Wait
@@ -21,7 +22,8 @@ from troth.engine.live import Live
 from troth.engine.ownership import Sweeper
 from troth.engine.participants import Registry
 from troth.engine.pool import Pool
-from troth.engine.timers import Timed, Timers
+from troth.engine.timers import Alarm, Timed, Timers
+from troth.engine.trouble import Trouble
 from troth.engine.writer import Writer
 from troth.ports.caller import Call as Request
 from troth.ports.errors import StoreError
@@ -31,16 +33,6 @@ log = logging.getLogger("troth")
 T = TypeVar("T")
 LONG_PAUSE = 1_000_000
 """Microseconds that a function without a caller may hold a thread for while it waits for a retry."""
-
-
-class Alarm:
-    """A timer of the node's own."""
-
-    __slots__ = ("due", "ring")
-
-    def __init__(self, ring: Callable[[], None]) -> None:
-        self.due = 0
-        self.ring = ring
 
 
 class Node:
@@ -56,8 +48,10 @@ class Node:
         self.registry = registry
         self.loop = loop
         self.clock = Clock()
+        self.now: Callable[[], int] = self.clock.now
         self.luck = Luck()
         self.timers = Timers()
+        self.breather = Breather(loop)
         self.pool = Pool(limits.SYNC_THREADS, "troth-step")
         self.runs = Pool(limits.SAGA_THREADS, "troth-saga")
         self.reads = Pool(2, "troth-store")
@@ -79,21 +73,24 @@ class Node:
         self._writer: Writer | None = None
         self._sweeper: asyncio.Task[None] | None = None
         self.sweeper = Sweeper(self)
-
-    def now(self) -> int:
-        """Microseconds."""
-        return self.clock.now()
+        self.trouble = Trouble(self)
 
     def new_uid(self) -> bytes:
         """16 bytes, ordered by time, never used again: a number of this node's and its own random suffix."""
-        self._drawn = max(self._drawn + 1, self.now())
+        self._drawn = max(self._drawn + 1, self.driver.last_begin)
         return self._drawn.to_bytes(8, "big") + self.suffix
 
     async def io(self, function: Callable[..., T], *args: Any) -> T:
         """Call a blocking function of the store in a thread."""
+        if self.reads.stopped:
+            raise StoreError("this node has stopped, its log is closed")
         future: asyncio.Future[T] = self.loop.create_future()
         self.reads.submit(_call_into, self.loop, future, function, args)
-        return await future
+        self.breather.begun()
+        try:
+            return await future
+        finally:
+            self.breather.ended()
 
     # --- life
 
@@ -113,7 +110,12 @@ class Node:
             return
         self.stopping = True
         self.driver.accepting = False
-        await self._drain(drain)
+        try:
+            await self._drain(drain)
+        finally:  # whoever loses patience with the drain still gets the rest of it
+            await self._leave()
+
+    async def _leave(self) -> None:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -124,19 +126,41 @@ class Node:
             self._timer.cancel()
         if self._writer is not None:
             await self.io(self._writer.stop)
-        if not self.dead:
-            await self.io(self.store.close)
+        await self.io(self.store.close)
         self.dead = True
+        self.dismiss()
+
+    def desert(self) -> None:
+        """Drive nothing more, without a word to anyone: its loop is closed, or this is a forked child's copy of it."""
+        self.dead = True
+        self.driver.accepting = False
+        self.driver.journal.dead = True
+        for live in self.driver.open.values():
+            live.gone = True
+        self.driver.open.clear()
+        self.driver.by_gid.clear()
+        self.driver.unlogged.clear()
+        self.calls.stopped = True
+
+    def dismiss(self) -> None:
+        """Let its threads end; does not wait for them."""
+        if self._writer is not None:
+            self._writer.steps.put(None)
         for pool in (self.pool, self.runs, self.reads):
             pool.stop()
 
     async def _drain(self, seconds: float) -> None:
-        if self.driver.open and not self.dead:
+        """Wait for what can still end by itself; what needs a person is left to the next node at once."""
+        until = self.loop.time() + seconds
+        while not self.dead and any(live.saga.doc.state is not State.FAILED for live in self.driver.open.values()):
+            if self.loop.time() > until:
+                log.warning("left to the next node, not finished within %g s: %d", seconds, len(self.driver.open))
+                return
             self.quiet.clear()
             try:
-                await asyncio.wait_for(self.quiet.wait(), seconds)
+                await asyncio.wait_for(self.quiet.wait(), 0.05)
             except TimeoutError:
-                log.warning("%d transactions are left to the next node: they were not finished in %g s", len(self.driver.open), seconds)
+                continue
 
     async def _let_go(self) -> None:
         tasks = list(self.calls.tasks)
@@ -169,8 +193,9 @@ class Node:
             return
         step = self.driver.journal.next_step(self.now())
         if isinstance(step, Wait):
-            self._set_alarm(self._journal_alarm, step.until)
+            self.set_alarm(self._journal_alarm, step.until)
         elif step is not None:
+            self.breather.begun()
             writer.do(step)
 
     def _report(self, result: BatchOutcome | bool | StoreError) -> None:
@@ -181,6 +206,7 @@ class Node:
             return
 
     def _reported(self, result: BatchOutcome | bool | StoreError) -> None:
+        self.breather.ended()
         journal = self.driver.journal
         if isinstance(result, BatchOutcome):
             journal.committed(result)
@@ -190,6 +216,7 @@ class Node:
             if not journal.dead:
                 log.warning("the log can't be written: %s", result)
             journal.failed(result, self.now(), self.luck.draw())
+        self.trouble.look()
         if journal.waiting or journal.retry or journal.unknown:
             self.journal_waits()
 
@@ -202,7 +229,7 @@ class Node:
         elif self.timers.plan(live):
             self._plan_timer()
 
-    def _set_alarm(self, alarm: Alarm, due: int) -> None:
+    def set_alarm(self, alarm: Alarm, due: int) -> None:
         if alarm.due != due:
             if alarm.due:
                 self.timers.cancelled()
@@ -231,8 +258,8 @@ class Node:
     def _due(self, item: Timed) -> None:
         if isinstance(item, Live):
             self.driver.tick(item)
-        elif isinstance(item, InFlight):
-            self.calls.timed_out(item)
+        elif isinstance(item, Destination):
+            self.calls.look_at(item)
         elif isinstance(item, Alarm):
             item.due = 0
             item.ring()
@@ -244,39 +271,38 @@ class Node:
         PERFORM[type(command)](self, live, command)
 
     def _call(self, live: Live, command: Call) -> None:
-        doc = live.saga.doc
-        branch = doc.branches[command.branch]
-        participant = self.registry.participant(branch.name)
-        known = branch.fate in (Fate.DONE, Fate.GAVE_UP) and command.op is Op.COMPENSATE
-        request = Request(
-            doc.uid, doc.gid, branch.id, command.op, branch.name, command.attempt, branch.args,
-            branch.result if known else None, doc.begun, self.mark, self.log_id,
-            participant.timeout if participant is not None else limits.PARTICIPANT_TIMEOUT,
-        )  # fmt: skip
+        doc, index, op = live.saga.doc, command.branch, command.op
+        branch = doc.branches[index]
+        name = branch.name
+        participant = self.registry.participant(name)
         if participant is None:
-            reply = Reply(Word.UNKNOWN, reason=f"no code for step {branch.name} in this process", retry=False)
-            self.driver.feed(live, Replied(self.now(), command.branch, command.op, command.attempt, reply, self.luck.draw()))
+            reply = Reply(Word.UNKNOWN, reason=f"no code for step {name} in this process", retry=False)
+            self.replied(live, index, op, command.attempt, reply)
             return
-        host = live.host
-        context = None
+        known = op is Op.COMPENSATE and branch.fate in (Fate.DONE, Fate.GAVE_UP)
+        request = Request(
+            doc.uid, doc.gid, branch.id, op, name, command.attempt, branch.args, branch.result if known else None,
+            doc.begun, self.mark, self.log_id, participant.timeout,
+        )  # fmt: skip
+        host, context = live.host, None
         if host is not None:
-            if not participant.is_async(command.op) and host.take(command.branch, request, participant):
+            if not participant.is_async(op) and host.take(index, request, participant):
                 return
-            context = host.context(command.branch)
-        self.calls.start(InFlight(live, command.branch, request, participant, context))
+            context = host.context(index)
+        self.calls.start(InFlight(live, index, request, participant, context))
 
     def _replied(self, flight: InFlight, reply: Reply) -> None:
-        live: Any = flight.live
-        self.replied(live, flight.branch, flight.op, flight.attempt, reply)
+        call = flight.call
+        self.replied(flight.live, flight.branch, call.op, call.attempt, reply)
 
     def replied(self, live: Live, branch: int, op: Op, attempt: int, reply: Reply) -> None:
         """A call was answered."""
         if reply.cause is not None:
             live.causes[branch] = reply.cause
-        self.counters[reply.word] += 1
+        self.counters[reply.word._value_] += 1
         now = self.now()
         self.driver.feed(live, Replied(now, branch, op, attempt, reply, self.luck.draw()))
-        if live.host is not None and live.saga.doc.branches[branch].due > now + LONG_PAUSE:
+        if live.host is not None and (reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE):
             live.host.paused(branch)
 
     def _answer(self, live: Live, command: Answer) -> None:
@@ -306,12 +332,12 @@ class Node:
 
     def conflicted(self, live: Live) -> None:
         """Driver shell: the gid was taken."""
-        self._end(live, "conflict", None)
+        self.end(live, "conflict", None)
 
     def rejected(self, live: Live, error: StoreError) -> None:
         """Driver shell: the store can't hold it."""
         log.error("%s can't be stored: %s", live.gid, error)
-        self._end(live, "rejected", error)
+        self.end(live, "rejected", error)
 
     def fenced(self) -> None:
         """Driver shell: this node was declared dead."""
@@ -322,13 +348,14 @@ class Node:
     def forgotten(self, live: Live) -> None:
         """Driver shell: no longer in memory."""
         if self.dead or self.stopping:
-            self._end(live, "lost", None)
+            unanswered = live.unlogged and self.driver.journal.under_way is not None
+            self.end(live, "in_doubt" if unanswered else "lost", None)
         if self.stopping and not self.driver.open:
             self.quiet.set()
 
-    def _end(self, live: Live, how: str, error: StoreError | None) -> None:
+    def end(self, live: Live, how: str, error: StoreError | None) -> None:
         """Tell those who wait that this node can't tell them."""
-        if live.host is not None:
+        if live.host is not None and how != "in_doubt":
             live.host.stop()
         waiters, live.waiters = live.waiters, []
         if waiters:
@@ -340,7 +367,7 @@ class Node:
         """Driver shell: a state is durable."""
         saga = live.durable
         if saga is not None and saga.doc.finished:
-            self.counters[saga.doc.state] += 1
+            self.counters[saga.doc.state._value_] += 1
 
     def stats(self) -> dict[str, int]:
         """Counters since the start: ``commits``, ``written`` and ``forced`` rows, ``transactions``, outcomes, replies."""

@@ -1,4 +1,4 @@
-"""One timer heap for a node: deadlines, retries and call timeouts. A timer that is moved or cancelled costs nothing until it is due."""
+"""One timer heap for a node: deadlines, retries and call timeouts. A timer that is moved or cancelled is dropped later, by the way."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Timers:
     def cancelled(self) -> None:
         """An item's planned time no longer holds."""
         self._stale += 1
-        if self._stale > 1024 and self._stale * 2 > len(self._heap):
+        if self._stale > 8192 and self._stale * 3 > len(self._heap) * 2:
             self._heap = [entry for entry in self._heap if entry[2].due == entry[0]]
             heapq.heapify(self._heap)
             self._stale = 0
