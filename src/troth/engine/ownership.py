@@ -66,6 +66,12 @@ class Sweeper:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.sweeps = 0
+        self.undriven: dict[str, int] = {}
+        """gid -> when to look: what this node may own in the log and does not drive."""
+
+    def look_again(self, gid: str, at: int) -> None:
+        """Have a transaction taken up again from the log, at that time (microseconds), if this node owns it then."""
+        self.undriven[gid] = at
 
     async def run(self) -> None:
         """Sweep until cancelled. A fault of the store delays a sweep, it never ends it."""
@@ -83,6 +89,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """One look around."""
         node, store = self.node, self.node.store
+        if self.undriven:
+            await self.take_up()
         died = False
         for number in await node.io(store.dead_nodes):
             died = await node.io(store.declare_dead, number) or died
@@ -122,11 +130,34 @@ class Sweeper:
         if waiting:
             await self.node.io(self.node.store.set_waiting, waiting)
         if plans:
-            for uid in await self.node.io(self.node.store.adopt, list(plans), self.node.now()):
+            for uid in await self.claim(plans):
                 plan, record = plans[uid]
-                self.node.counters["adopted"] += 1
-                live = self.node.driver.adopt(record, plan)
-                self.node.driver.recover(live, record.claims + 1)
+                self.drive(record, plan, record.claims + 1)
+
+    async def claim(self, plans: dict[bytes, tuple[Plan, Record]]) -> list[bytes]:
+        """Make this node the owner of these rows. Without an answer it may own rows that nobody drives: looked for later."""
+        try:
+            return await self.node.io(self.node.store.adopt, list(plans), self.node.now())
+        except StoreError:
+            for _, record in plans.values():
+                self.look_again(record.gid, self.node.now())
+            raise
+
+    async def take_up(self) -> None:
+        """Drive what this node owns and does not drive: an adoption without an answer, a state that could not be stored."""
+        node, now = self.node, self.node.now()
+        for gid in [gid for gid, at in self.undriven.items() if at <= now]:
+            record = await node.io(node.store.get, gid)
+            del self.undriven[gid]
+            if isinstance(record, Record) and record.owner == node.number and not record.finished:
+                plan, missing = missing_code(node.registry, record)
+                if plan is not None and not missing and gid not in node.driver.by_gid:
+                    self.drive(record, plan, record.claims)
+
+    def drive(self, record: Record, plan: Plan, claims: int) -> None:
+        """Go on with a transaction that is now ours."""
+        self.node.counters["adopted"] += 1
+        self.node.driver.recover(self.node.driver.adopt(record, plan), claims)
 
     async def purge(self) -> None:
         """Move what is older than the retention to the ledger, page by page, letting others write in between."""
