@@ -13,7 +13,7 @@ from troth.core.words import State
 from troth.engine.live import doc_of
 from troth.testing.simulation.catalog import STEPS, SURE
 from troth.testing.simulation.chance import Chance, key_of
-from troth.testing.simulation.checkers import End, examine
+from troth.testing.simulation.checkers import End, examine, for_a_person
 from troth.testing.simulation.clients import Client, Operator, Wish
 from troth.testing.simulation.code import Code
 from troth.testing.simulation.deploys import Deploys
@@ -96,9 +96,7 @@ class Run:
                     )
                 )
         if chance.happens(0.05, "long outage"):
-            self.services[chance.below(4, "whose outage")].close(
-                START + chance.between(70, 120, "outage ends") * SECOND
-            )
+            self.services[chance.below(4, "whose outage")].close(START + chance.between(70, 120, "outage ends") * SECOND)
         self.clients = [self._client(number) for number in range(chance.between(20, 26, "transactions"))]
 
     # --- what exists
@@ -111,11 +109,7 @@ class Run:
         chance = self.world.chance
         strength = chance.pick((0.0, 0.1, 0.25), "refusals")
         purges = chance.pick((0.0, 0.05, 0.3), "purges")
-        refusals = {
-            name: strength * 2 * chance.fraction("refusal", key_of(name))
-            for name in STEPS
-            if name not in (*SURE, "print")
-        }
+        refusals = {name: strength * 2 * chance.fraction("refusal", key_of(name)) for name in STEPS if name not in (*SURE, "print")}
         return [Service(self.world, number, self.ledger, refusals, purges) for number in range(4)]
 
     def _code(self) -> Code:
@@ -169,6 +163,8 @@ class Run:
         self._help_failed("retry")
         world.run(world.now + LONGEST + 2 * SECOND)
         world.run(world.now + BOUND, self._checked_over)
+        self._help_failed("resolve")
+        world.run(world.now + 10 * SECOND, self._closed)
         for promise, what in examine(self._end()):
             world.broken(promise, what)
         docs = self._docs()
@@ -206,13 +202,14 @@ class Run:
         """L3: a dead node's work goes on elsewhere, at once."""
         for shared in self.logs:
             for row in shared.log.orphans():
-                self.world.broken(
-                    "L3", f"{row.write.gid} is {row.write.state} and nobody alive owns it, 2 s after faults stopped"
-                )
+                self.world.broken("L3", f"{row.write.gid} is {row.write.state} and nobody alive owns it, 2 s after faults stopped")
 
     def _checked_over(self) -> bool:
         """Is everything over? Looked at now and then only."""
         return self.world.events % 64 == 0 and self._over()
+
+    def _closed(self) -> bool:
+        return not any(rows for shared in self.logs for rows in shared.log._open.values())
 
     def _over(self) -> bool:
         for shared in self.logs:
@@ -236,19 +233,17 @@ class Run:
         return any(branch.due for branch in self.oracle.durable[uid].branches)
 
     def _help_failed(self, what: str) -> None:
+        """A person looks at what failed: first all are retried, then what only a person can settle is resolved."""
         for shared, fleet in zip(self.logs, self.fleet, strict=True):
             for row in shared.log.rows.values():
-                if row.write.state == State.FAILED and not row.write.finished:
+                settleable = what == "retry" or for_a_person(self.oracle.durable[row.uid])
+                if row.write.state == State.FAILED and not row.write.finished and settleable:
                     life = fleet[0].life
                     if life is not None:
                         self.operator.act(life, row.write.gid, what)
 
     def _docs(self) -> dict[str, Transaction]:
-        return {
-            record.gid: doc_of(record)
-            for shared in self.logs
-            for record in map(shared.log.record, shared.log.rows.values())
-        }
+        return {record.gid: doc_of(record) for shared in self.logs for record in map(shared.log.record, shared.log.rows.values())}
 
     def _end(self) -> End:
         for uid, node in list(self.oracle.since):
@@ -261,7 +256,6 @@ class Run:
             self.clients,
             self.strict,
             frozenset(self.deploys.edited),
-            frozenset(self.operator.closed),
             self.oracle.driven,
             timeouts,
         )

@@ -23,9 +23,7 @@ def key_of(text: str) -> int:
 
 def mix(seed: int, site: int, key: int, nth: int) -> int:
     """64 bits that look like chance, after splitmix64 (Steele, Lea, Flood: *Fast Splittable PRNGs*, OOPSLA 2014)."""
-    x = (
-        seed * 0x9E3779B97F4A7C15 + site * 0xBF58476D1CE4E5B9 + key * 0x94D049BB133111EB + nth * 0xD1342543DE82EF95
-    ) & MASK
+    x = (seed * 0x9E3779B97F4A7C15 + site * 0xBF58476D1CE4E5B9 + key * 0x94D049BB133111EB + nth * 0xD1342543DE82EF95) & MASK
     x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
     x = ((x ^ (x >> 29)) * 0xD6E8FEB86659FD93) & MASK

@@ -61,9 +61,7 @@ class Code:
             return None
         plan = self._functions.get(definition)
         if plan is None:
-            plan = Plan(
-                definition, "function", lookup=self.step, same=same_arguments, timeout=self.timeouts[definition]
-            )
+            plan = Plan(definition, "function", lookup=self.step, same=same_arguments, timeout=self.timeouts[definition])
             self._functions[definition] = plan
         return plan
 

@@ -56,9 +56,7 @@ class Author:
             if chance.happens(0.2, "tail spawn", key):
                 tail.append(Spawn(chance.pick(steps, "tail step", key), self.next()))
             else:
-                tail.append(
-                    Call(chance.pick(steps, "tail step", key), self.next(), chance.happens(0.3, "tail uses", key))
-                )
+                tail.append(Call(chance.pick(steps, "tail step", key), self.next(), chance.happens(0.3, "tail uses", key)))
         if chance.happens(0.08, "tail fails", key):
             tail.append(Fail())
         return tuple(tail)

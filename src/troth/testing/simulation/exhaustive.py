@@ -102,9 +102,7 @@ def longer_scenes() -> list[Scene]:
     found += [
         Scene("graph book beside pack, then ship", shape=beside),
         Scene("graph mail, then book with its result, then pack", shape=bare_result),
-        Scene(
-            "function another way", body=(Call("book", 1, False, (Call("pack", 2),)), Call("charge", 3)), refuses="book"
-        ),
+        Scene("function another way", body=(Call("book", 1, False, (Call("pack", 2),)), Call("charge", 3)), refuses="book"),
         Scene("function book beside pack, then ship", body=(side_by_side, Call("ship", 3))),
     ]
     return found
@@ -152,12 +150,9 @@ class Stage:
         self.shared = SharedLog(self.world, self.oracle, 0)
         post = Post(self.world, services)
         self.machines = [
-            Machine(self.world, f"node-{n}", self.shared, self.oracle, post, self._code, self._nothing)
-            for n in range(2)
+            Machine(self.world, f"node-{n}", self.shared, self.oracle, post, self._code, self._nothing) for n in range(2)
         ]
-        self.client = Client(
-            self.world, Wish("tx", "scene", form, Raw(b"1"), b"c" * 16, False, "finished"), self.machines
-        )
+        self.client = Client(self.world, Wish("tx", "scene", form, Raw(b"1"), b"c" * 16, False, "finished"), self.machines)
         self.world.after(150 * MS, None, self.client.ask)
 
     def _code(self) -> Code:
@@ -177,7 +172,7 @@ class Stage:
             self.oracle.rests(uid, node)
         rows = self.shared.log.rows.values()
         docs = {row.write.gid: doc_of(self.shared.log.record(row)) for row in rows}
-        end = End(docs, self.ledger, [self.client], False, frozenset(), frozenset(), self.oracle.driven, {"scene": 3.0})
+        end = End(docs, self.ledger, [self.client], False, frozenset(), self.oracle.driven, {"scene": 3.0})
         for promise, what in examine(end):
             world.broken(promise, what)
         state = docs["tx"].state if "tx" in docs else ""

@@ -31,6 +31,8 @@ class Site(StrEnum):
     """A reply has come to a node."""
     CLIENT = "client"
     """A client asks for a transaction."""
+    ADOPT = "adopt"
+    """A node takes rows over."""
     SWEEP = "sweep"
     """A node looks around."""
 
@@ -59,6 +61,7 @@ FAULTS: Final = (
     Fault("crash_after_commit", Site.COMMIT, 0.008),
     Fault("pause_at_commit", Site.COMMIT, 0.006),
     Fault("store_busy", Site.STORE, 0.05, False),
+    Fault("adopt_unanswered", Site.ADOPT, 0.1),
     Fault("lose_request", Site.SEND, 0.03),
     Fault("late_request", Site.SEND, 0.03),
     Fault("duplicate_request", Site.SEND, 0.06),

@@ -36,9 +36,7 @@ def plan_of(name: str, shape: Shape, timeout: float) -> Plan:
     for index, (step, after, used) in enumerate(shape):
         counts[step] = counts.get(step, 0) + 1
         needs = after if used else ()
-        nodes.append(
-            Node(f"0/{step}#{counts[step]}", STEPS[step], after, needs, tuple(before[index]), uses(index, needs))
-        )
+        nodes.append(Node(f"0/{step}#{counts[step]}", STEPS[step], after, needs, tuple(before[index]), uses(index, needs)))
     roles = [STEPS[step].role for step, _, _ in shape]
     pivot = roles.index(Role.PIVOT) if Role.PIVOT in roles else -1
     return Plan(name, "graph", tuple(nodes), pivot, Role.RETRIABLE in roles, timeout=timeout)
@@ -56,9 +54,7 @@ def drawn_graph(chance: Chance, number: int, *, bare: bool) -> Plan:
     if chance.happens(0.5, "graph pivot", number):
         pivots = PIVOTS if bare else PIVOTS[:2]
         last = (len(shape),)
-        shape.append(
-            (chance.pick(pivots, "graph pivot step", number), compensable, chance.happens(0.5, "graph uses", number))
-        )
+        shape.append((chance.pick(pivots, "graph pivot step", number), compensable, chance.happens(0.5, "graph uses", number)))
     if chance.happens(0.6, "graph retriable", number):
         for _ in range(chance.between(1, 2, "graph retriables", number)):
             steps = (*SURE, "print") if bare else SURE

@@ -115,9 +115,7 @@ class Host(FunctionRun):
             if calling:
                 early.append(answer)
             else:
-                self.world.after(
-                    self.world.delay(1, 40, "function resumes", self.key), self.process, self.advance, task, answer
-                )
+                self.world.after(self.world.delay(1, 40, "function resumes", self.key), self.process, self.advance, task, answer)
 
         index = self.call(task.place, step, args, answered)
         calling = False
@@ -179,9 +177,7 @@ class Host(FunctionRun):
         if doc.returned and not self.over:
             for index, branch in enumerate(doc.branches):
                 if index not in self.made:
-                    self.world.broken(
-                        "S8", f"{doc.gid} returned, and this run never called {branch.id}, which is recorded"
-                    )
+                    self.world.broken("S8", f"{doc.gid} returned, and this run never called {branch.id}, which is recorded")
 
     def _jitter(self) -> float:
         return self.world.chance.fraction("jitter of a run", self.key)

@@ -34,9 +34,7 @@ class Life:
     :ivar deferred: callbacks that wait while the process is paused.
     """
 
-    def __init__(
-        self, world: World, name: str, shared: SharedLog, oracle: Oracle, post: Post, code: Code, strike: Strike
-    ) -> None:
+    def __init__(self, world: World, name: str, shared: SharedLog, oracle: Oracle, post: Post, code: Code, strike: Strike) -> None:
         self.world = world
         self.name = name
         self.key = key_of(name)
@@ -55,7 +53,8 @@ class Life:
         self.driver.last_begin = opened.floor
         self.mark = 0
         self.begun = 0
-        self.unstorable: list[str] = []
+        self.undriven: list[str] = []
+        """What this node owns in the log and does not drive."""
         self.on_lost: Callable[[Live], None] = lambda live: None
         self._pump_planned = False
         self._pump_at = 0
@@ -86,13 +85,7 @@ class Life:
     def _reported(self, result: BatchOutcome | bool | StoreError) -> None:
         journal = self.driver.journal
         if self.world.traced:
-            said = (
-                "done"
-                if isinstance(result, BatchOutcome)
-                else f"written: {result}"
-                if isinstance(result, bool)
-                else f"{result}"
-            )
+            said = "done" if isinstance(result, BatchOutcome) else f"written: {result}" if isinstance(result, bool) else f"{result}"
             self.world.note(self.name, f"batch {journal.number}: {said}")
         if isinstance(result, BatchOutcome):
             journal.committed(result)
@@ -202,7 +195,7 @@ class Life:
     def rejected(self, live: Live, error: StoreError) -> None:
         """Driver shell: the store can't hold it. What is in the log is taken up again later."""
         if live.durable is not None:
-            self.unstorable.append(live.gid)
+            self.undriven.append(live.gid)
         self._end(live)
 
     def fenced(self) -> None:

@@ -9,7 +9,7 @@ from troth.core import limits
 from troth.core.move import Resolve, Retry
 from troth.engine import ownership
 from troth.engine.live import doc_of
-from troth.ports.errors import StoreError
+from troth.ports.errors import StoreError, StoreUnavailable
 from troth.ports.store import Record
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.clients import Door
@@ -71,9 +71,7 @@ class Machine:
         if self.life is not None and not self.life.dead:
             return
         self.lives += 1
-        life = Life(
-            self.world, f"{self.name}.{self.lives}", self.shared, self.oracle, self.post, self.code(), self._strike
-        )
+        life = Life(self.world, f"{self.name}.{self.lives}", self.shared, self.oracle, self.post, self.code(), self._strike)
         self.life = life
         self.door = Door(life)
         self.world.note(life.name, f"starts as node {life.number}")
@@ -151,6 +149,7 @@ class Machine:
         memory = life.store.memory
         for node in memory.dead_nodes():
             life.store.bury(node)
+        self._take_up_again(life)
         self._adopt_all(life)
         life.mark = max(life.mark, memory.mark())
         if number % BEAT_EVERY == 0:
@@ -162,7 +161,6 @@ class Machine:
                 now = self.world.now
                 life.driver.feed(live, Retry(now) if wish.what == "retry" else Resolve(now, wish.reason))
         self.door.look_up()
-        self._take_up_again(life)
 
     def _adopt_all(self, life: Life) -> None:
         after = 0
@@ -184,7 +182,12 @@ class Machine:
             life.store.memory.set_waiting(waiting)
         if not plans:
             return
-        for uid in life.store.memory.adopt(list(plans), self.world.now):
+        got = life.store.memory.adopt(list(plans), self.world.now)
+        if self.world.faults.at(Site.ADOPT, self.key) == "adopt_unanswered":
+            life.undriven += [record.gid for _, record in plans.values()]
+            self.world.sometimes("an adoption gets no answer")
+            raise StoreUnavailable("the adoption got no answer")
+        for uid in got:
             plan, record = plans[uid]
             self.world.note(life.name, f"adopts {record.gid}")
             self.note_adoption(record)
@@ -201,16 +204,11 @@ class Machine:
             self.world.sometimes("a saga is adopted while its pivot is in doubt and it is to be cancelled")
 
     def _take_up_again(self, life: Life) -> None:
-        """What the store could not hold is driven on from what it holds."""
-        gids, life.unstorable = life.unstorable, []
+        """What this node owns and does not drive: an adoption without an answer, a state that could not be stored."""
+        gids, life.undriven = life.undriven, []
         for gid in gids:
             record = life.store.memory.get(gid)
-            if (
-                isinstance(record, Record)
-                and not record.finished
-                and record.owner == life.number
-                and gid not in life.driver.by_gid
-            ):
+            if isinstance(record, Record) and not record.finished and record.owner == life.number and gid not in life.driver.by_gid:
                 plan = life.code.plan(record.definition, doc_of(record).form)
                 if plan is not None:
                     self.oracle.drives(record.uid, life.number)

@@ -73,9 +73,7 @@ class Oracle:
         known = kept.branches[index] if index < len(kept.branches) else None
         spec = STEPS.get(branch.name)
         if op is Op.COMPENSATE:
-            if kept.phase is not State.CANCELLING and (
-                known is None or known.fate not in (Fate.GAVE_UP, Fate.COMPENSATED)
-            ):
+            if kept.phase is not State.CANCELLING and (known is None or known.fate not in (Fate.GAVE_UP, Fate.COMPENSATED)):
                 self.world.broken("S2", f"{name}: sent before the cancel was durable")
             later = self.undone_too_late(saga, index)
             if doc.phase is State.CANCELLING and later and branch.fate is not Fate.GAVE_UP:
@@ -92,9 +90,7 @@ class Oracle:
         for other, branch in enumerate(saga.doc.branches):
             after = comes_after(saga.plan, other, index) if saga.plan.form == "graph" else other > index
             spec = STEPS.get(branch.name)
-            ran = branch.fate in (Fate.CALLING, Fate.DONE, Fate.GAVE_UP) or (
-                branch.fate is Fate.IDLE and branch.unknown
-            )
+            ran = branch.fate in (Fate.CALLING, Fate.DONE, Fate.GAVE_UP) or (branch.fate is Fate.IDLE and branch.unknown)
             if after and ran and spec is not None and spec.undoable:
                 return branch.id
         return ""

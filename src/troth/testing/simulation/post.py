@@ -46,9 +46,7 @@ class Post:
         if fault == "connection_refused":
             self.back(flight, Reply(Word.NOT_DONE, reason="connection refused"), 200, 2_000)
             return
-        self.world.after(
-            int(call.timeout * SECOND), process, self.answer, flight, Reply(Word.UNKNOWN, reason="no answer")
-        )
+        self.world.after(int(call.timeout * SECOND), process, self.answer, flight, Reply(Word.UNKNOWN, reason="no answer"))
         if fault == "lose_request":
             return
         if fault == "late_request":
@@ -96,9 +94,7 @@ class Post:
     def back(self, flight: Flight, reply: Reply, low: int, high: int) -> None:
         """A reply goes its way."""
         if not flight.over:
-            self.world.after(
-                self.world.delay(low, high, "reply travels", flight.key), flight.process, self.answer, flight, reply
-            )
+            self.world.after(self.world.delay(low, high, "reply travels", flight.key), flight.process, self.answer, flight, reply)
 
     def answer(self, flight: Flight, reply: Reply) -> None:
         """The first to come is the reply."""

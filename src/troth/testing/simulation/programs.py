@@ -134,9 +134,7 @@ def ask(request: tuple[Any, ...]) -> Generator[tuple[Any, ...], Any, Raw]:
     return answer if isinstance(answer, Raw) else NULL
 
 
-def either(
-    way: Generator[tuple[Any, ...], Any, Any], other: Body | None, frame: Frame
-) -> Generator[tuple[Any, ...], Any, Raw]:
+def either(way: Generator[tuple[Any, ...], Any, Any], other: Body | None, frame: Frame) -> Generator[tuple[Any, ...], Any, Raw]:
     """One way; the other, if there is one, where the first is refused or gives up."""
     if other is None:
         answer = yield from way

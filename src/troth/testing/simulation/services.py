@@ -124,9 +124,7 @@ class Service:
         if settled.keep is Keep.EFFECT:
             self.ledger.add(uid, Effect(self.world.now, branch, op, call.name, settled.outcome is Outcome.DONE))
         if settled.keep is not Keep.NOTHING and settled.outcome is not None:
-            self.rows[uid, branch, op] = Row(
-                settled.outcome, hashed, settled.reply.result, settled.reply.reason, call.begun, log
-            )
+            self.rows[uid, branch, op] = Row(settled.outcome, hashed, settled.reply.result, settled.reply.reason, call.begun, log)
         if settled.seal_origin:
             self.rows[uid, branch, barrier.origin_of(op)] = barrier.tombstone(call.begun, log)
         return settled.reply

@@ -187,9 +187,7 @@ class SimStore:
         except StoreError as error:
             self.later(100, 1_000, report, error)
             return
-        self.world.sometimes(
-            "an unanswered commit turns out written" if applied else "an unanswered commit turns out lost"
-        )
+        self.world.sometimes("an unanswered commit turns out written" if applied else "an unanswered commit turns out lost")
         self.later(100, 1_000, report, applied)
 
     def wait_for_lock(self) -> None:
