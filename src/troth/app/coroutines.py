@@ -141,10 +141,9 @@ class StepCall(Coroutine[Any, Any, R], Generic[R]):
 async def gather(scope: FunctionScope, awaitables: tuple[Any, ...]) -> list[Any]:
     """Run the parts side by side, each a task with a place of its own; all end before the first error is raised."""
     scope.check_owner("troth.gather")
-    scope.gathers += 1
+    places = scope.parts(len(awaitables))
     tasks = [
-        asyncio.ensure_future(_part(scope, f"{scope.place}.{scope.gathers}_{number}", part))
-        for number, part in enumerate(awaitables)
+        asyncio.ensure_future(_part(scope, place, part)) for place, part in zip(places, awaitables, strict=True)
     ]
     if not tasks:
         return []

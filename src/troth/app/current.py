@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+from troth.core import limits
 from troth.core.words import Op
 from troth.ports.caller import Call
-from troth.ports.errors import DefinitionError
+from troth.ports.errors import DefinitionError, LimitExceeded
 
 if TYPE_CHECKING:
     from troth.engine.participants import Host
@@ -80,6 +81,17 @@ class FunctionScope:
                 f"{what} is called from a task or thread that the saga's function made itself, so its place in the saga can't be "
                 f"told apart from others'. Run the parts side by side with {spelling}, or call the step in the function."
             )
+
+    def parts(self, count: int) -> list[str]:
+        """The places of the parts of the next gather.
+
+        :raises LimitExceeded: it is nested too deeply: each level makes branch ids longer.
+        """
+        depth = self.place.count(".") + 1
+        if depth > limits.PLACE_DEPTH:
+            raise LimitExceeded("PLACE_DEPTH", depth, limits.PLACE_DEPTH, "Nest fewer gathers into each other")
+        self.gathers += 1
+        return [f"{self.place}.{self.gathers}_{number}" for number in range(count)]
 
     def collect(self, index: int) -> None:
         """Note a branch for the inner sagas that are open."""
