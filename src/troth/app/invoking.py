@@ -214,7 +214,8 @@ def begin_for(node: Node, what: Beginning, slot: SimpleQueue[Any]) -> None:
     def tell(live: Live) -> None:
         slot.put(Told(live))
         host = live.host
-        if isinstance(host, SyncHost) and host.slot is slot and not live.saga.finished and (live.lost is None or live.lost[0] == "in_doubt"):
+        goes_on = not live.saga.finished and (live.lost is None or live.lost[0] == "in_doubt")
+        if isinstance(host, SyncHost) and host.slot is slot and goes_on:
             host.drop(park=False)
 
     try:
@@ -258,7 +259,8 @@ def inlined(scope: FunctionScope, definition: Any, args: tuple[Any, ...], kwargs
     given = definition.load(definition.bind(args, kwargs))
     if isinstance(scope.host, AsyncHost):
         if definition.is_async and not awaited:
-            raise WrongColour(f"{definition.what} is called blocking, and this saga is async. Write: await {definition.fn.__name__}(…)")
+            name = definition.fn.__name__
+            raise WrongColour(f"{definition.what} is called blocking, and this saga is async. Write: await {name}(…)")
         if not definition.is_async:
             raise WrongColour(f"{definition.what} is a plain def, and this saga is async: make it async def to call it inside")
         return inlined_async(scope, scope.host, definition, given.args, given.kwargs)

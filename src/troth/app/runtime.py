@@ -65,6 +65,8 @@ class Runtime:
         self.store: Store | None = None
         self.entered = 0
         self.exiting = False
+        self.disowned: list[Callable[[], None]] = []
+        """Called in a forked child: what else was inherited and must not be used there."""
         self._own: LoopThread | None = None
         self._lock = threading.Lock()
         """Held while a node starts or stops. Not reentrant: it may be taken in one thread and given back in another."""
@@ -118,8 +120,8 @@ class Runtime:
             raise
 
     async def _locked(self) -> None:
-        while not self._lock.acquire(blocking=False):  # it starts or stops elsewhere: never block this loop
-            await asyncio.sleep(0.005)  # noqa: ASYNC110 - a lock of threads tells no loop
+        while not self._lock.acquire(blocking=False):  # noqa: ASYNC110 - a lock of threads tells no loop
+            await asyncio.sleep(0.005)
 
     async def _start_here(self) -> None:
         await self._locked()
@@ -214,8 +216,8 @@ class Runtime:
                 try:
                     return future.result(LOOK_SECONDS)
                 except TimeoutError:
-                    if future.done():
-                        raise
+                    if future.done():  # it ended just now, or raised this itself
+                        return future.result()
                     if loop.is_closed():
                         raise TimeoutError(STOPPED) from None
         except CancelledError:
@@ -235,6 +237,8 @@ class Runtime:
                 abandon()
         if node is not None or own is not None:
             KEPT.append((node, store, own))
+        for disowned in self.disowned:
+            disowned()
         self.node = self.store = self._own = None
         self.entered = 0
         self._lock = threading.Lock()

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from troth.app.outcome import BranchOutcome, Outcome, TransactionView
 from troth.app.host import Definition
+from troth.app.outcome import BranchOutcome, Outcome, TransactionView
 from troth.core.state import Transaction
 from troth.core.words import Fate, State
 from troth.engine.live import Live, doc_of

@@ -88,7 +88,7 @@ class SyncHost(Host):
         if self.slot is not None:
             self.slot.put(Go(self))
         else:
-            self.node.runs.submit(self.base.copy().run, self.run, SimpleQueue())
+            self.node.runs.submit(self.saga.name, self.base.copy().run, self.run, SimpleQueue())
 
     def take(self, index: int, call: Call, participant: Participant) -> bool:
         """A step whose caller waits is run in its thread."""
@@ -277,13 +277,12 @@ def next_item(node: Node, slot: Slot) -> Any:
 def parallel(scope: FunctionScope, thunks: tuple[Callable[[], Any], ...]) -> list[Any]:
     """Run the parts side by side, each in a thread of its own with a place of its own; all end before the first error is raised."""
     scope.check_owner("troth.parallel")
-    scope.gathers += 1
+    places = scope.parts(len(thunks))
     results: list[Any] = [None] * len(thunks)
     errors: list[BaseException | None] = [None] * len(thunks)
 
     def part(number: int, thunk: Callable[[], Any]) -> None:
-        place = f"{scope.place}.{scope.gathers}_{number}"
-        SCOPE.set(FunctionScope(scope.host, place, threading.get_ident(), SimpleQueue(), scope.collectors))
+        SCOPE.set(FunctionScope(scope.host, places[number], threading.get_ident(), SimpleQueue(), scope.collectors))
         try:
             results[number] = thunk()
         except BaseException as error:

@@ -176,8 +176,7 @@ async def told_of(node: Node, live: Live, beginning: Beginning | None, until: st
         durable = live.durable or live.saga
         return Seen(durable.doc, cause_of(live))
     check_lost(node, live, until)
-    how, error = live.lost
-    if how == "in_doubt":  # it came through after all
+    if live.lost[0] == "in_doubt":  # it came through after all
         return Seen((live.durable or live.saga).doc, cause_of(live))
     found = await node.io(node.store.get, live.gid)
     if found is None:

@@ -115,8 +115,9 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         """
         if name in self.databases:
             raise ConfigurationError(f"database {name!r} is defined twice; give one of them another name")
-        self.databases[name] = open_database(name, target, **options)
-        return self.databases[name]
+        database = self.databases[name] = open_database(name, target, **options)
+        self.runtime.disowned.append(database.abandon)
+        return database
 
     def check(self) -> None:
         """Check all definitions, as a node does when it starts.

@@ -21,7 +21,7 @@ from troth.engine.journal import Wait
 from troth.engine.live import Live
 from troth.engine.ownership import Sweeper
 from troth.engine.participants import Registry
-from troth.engine.pool import Pool
+from troth.engine.pool import Pool, Shares
 from troth.engine.timers import Alarm, Timed, Timers
 from troth.engine.trouble import Trouble
 from troth.engine.writer import Writer
@@ -53,7 +53,7 @@ class Node:
         self.timers = Timers()
         self.breather = Breather(loop)
         self.pool = Pool(limits.SYNC_THREADS, "troth-step")
-        self.runs = Pool(limits.SAGA_THREADS, "troth-saga")
+        self.runs = Shares(Pool(limits.SAGA_THREADS, "troth-saga"), limits.SAGA_THREADS_PER_SAGA)
         self.reads = Pool(2, "troth-store")
         self.driver = Driver(self)
         self.calls = Calls(loop, self.pool, self.timers, self.now, self._replied, self._plan_timer)
@@ -146,8 +146,9 @@ class Node:
         """Let its threads end; does not wait for them."""
         if self._writer is not None:
             self._writer.steps.put(None)
-        for pool in (self.pool, self.runs, self.reads):
-            pool.stop()
+        self.runs.stop()
+        self.pool.stop()
+        self.reads.stop()
 
     async def _drain(self, seconds: float) -> None:
         """Wait for what can still end by itself; what needs a person is left to the next node at once."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter, deque
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any
@@ -57,3 +58,44 @@ class Pool:
                 with self._lock:
                     self._unclaimed -= 1
                 del item, function, args
+
+
+class Shares:
+    """A pool of which each name holds a share at most; what is above it waits, in order, for the name's own.
+
+    :param most: threads that one name may hold.
+    """
+
+    def __init__(self, pool: Pool, most: int) -> None:
+        self.pool = pool
+        self.most = most
+        self._lock = threading.Lock()
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[str, deque[tuple[Callable[..., object], tuple[Any, ...]]]] = {}
+
+    def submit(self, name: str, function: Callable[..., object], *args: Any) -> None:
+        """Have the function called in a thread, on the name's account. It must not raise."""
+        with self._lock:
+            if self._held[name] >= self.most:
+                self._waiting.setdefault(name, deque()).append((function, args))
+                return
+            self._held[name] += 1
+        self.pool.submit(self._run, name, function, args)
+
+    def stop(self) -> None:
+        """See `Pool.stop`; what waits for its name is forgotten."""
+        with self._lock:
+            self._waiting.clear()
+        self.pool.stop()
+
+    def _run(self, name: str, function: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        finally:
+            with self._lock:
+                waiting = self._waiting.get(name)
+                following = waiting.popleft() if waiting else None
+                if following is None:
+                    self._held[name] -= 1
+            if following is not None:
+                self.pool.submit(self._run, name, *following)

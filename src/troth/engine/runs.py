@@ -8,8 +8,8 @@ from msgspec import Raw
 
 from troth.core import limits
 from troth.core.move import Abandoned, Called, Raised, Recalled, Remembered, Returned
-from troth.core.state import Saga
 from troth.core.quick import Fate, State
+from troth.core.state import Saga
 from troth.engine.drive import Driver
 from troth.engine.live import Live
 from troth.ports.errors import Cancelled, DefinitionError, LimitExceeded, Refused, StepFailed

@@ -7,6 +7,7 @@ TrothError
 ├── Cancelled, NeedsAttention, InDoubt   what became of a transaction
 ├── UnknownTransaction, NotAccepted, GidConflict, AlreadyBegun
 ├── DefinitionError, LimitExceeded, PayloadError      at registration or at the door
+├── WrongColour                          the blocking spelling in a loop, or the reverse
 ├── ConfigurationError
 └── StoreError
     ├── StoreUnavailable   nothing was written; try again
@@ -35,6 +36,8 @@ class Refused(TrothError):
     def __init__(self, reason: str = "refused") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.step: str | None = None
+        """The branch that refused, once it has passed through the engine."""
 
 
 class Ongoing(TrothError):
@@ -181,6 +184,10 @@ class PayloadError(TrothError):
     def __init__(self, field: str, problem: str, cure: str = "") -> None:
         super().__init__(f"{field}: {problem}" + (f". {cure}" if cure else ""))
         self.field = field
+
+
+class WrongColour(TrothError):
+    """A blocking call where it would block an event loop, or an awaitable one where nothing awaits; names the right spelling."""
 
 
 class ConfigurationError(TrothError):
