@@ -6,6 +6,7 @@ import dataclasses
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ class Line:
 
     sku: str
     price: float | None = None
+    weight: Decimal | None = None
     tags: Any = None
 
 

@@ -127,7 +127,7 @@ def test_a_missing_compensation_is_told_at_first_use_too(app: Troth) -> None:
     def place(n: int) -> None:
         pick(n)
 
-    with pytest.raises(DefinitionError, match="step pick is compensable, but nothing undoes it"):
+    with pytest.raises(DefinitionError, match=r"step pick is compensable, but nothing undoes it"):
         place(1)
     assert ran == []
 
@@ -149,7 +149,7 @@ def test_a_compensation_with_other_parameters(app: Troth) -> None:
 @pytest.mark.parametrize("kind", ["step", "saga"])
 def test_a_lambda(app: Troth, kind: str) -> None:
     """No other process could find it."""
-    with pytest.raises(DefinitionError, match=f"{kind}: a lambda can't be found again after a restart. Write a def"):
+    with pytest.raises(DefinitionError, match=rf"{kind}: a lambda can't be found again after a restart. Write a def"):
         getattr(app, kind)(lambda n: n)
 
 
@@ -169,7 +169,7 @@ def test_a_local_function(app: Troth, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["step", "saga"])
 def test_a_partial(app: Troth, kind: str) -> None:
     """What it was made of isn't stored."""
-    with pytest.raises(DefinitionError, match="is no function. Write a def that calls it"):
+    with pytest.raises(DefinitionError, match=r"is no function. Write a def that calls it"):
         getattr(app, kind)(functools.partial(plain, 1))
 
 
@@ -180,7 +180,7 @@ def test_a_name_that_another_function_has(app: Troth) -> None:
     def other(n: int) -> int:
         return n
 
-    with pytest.raises(DefinitionError, match="step pick: the name pick belongs to .*function already.*another name="):
+    with pytest.raises(DefinitionError, match=r"step pick: the name pick belongs to .*function already.*another name="):
         app.step(name="pick")(other)
 
 
@@ -189,14 +189,14 @@ def test_a_name_that_another_function_has(app: Troth) -> None:
 
 def test_a_name_that_is_too_long(app: Troth) -> None:
     """129 characters."""
-    with pytest.raises(LimitExceeded, match="NAME_LENGTH.*Give a shorter name="):
+    with pytest.raises(LimitExceeded, match=r"NAME_LENGTH.*Give a shorter name="):
         step(app, "n" * 129)
 
 
 @pytest.mark.parametrize("name", ["a/b", "a#1", "", "a\nb"])
 def test_a_name_that_would_break_a_branch_id(app: Troth, name: str) -> None:
     """Or that can't be printed, or is none."""
-    with pytest.raises(DefinitionError, match="name|character|separate"):
+    with pytest.raises(DefinitionError, match=r"name|character|separate"):
         step(app, name)
 
 
@@ -215,7 +215,7 @@ def test_a_name_that_would_break_a_branch_id(app: Troth, name: str) -> None:
 )
 def test_a_wrong_option_of_a_step(app: Troth, options: dict[str, Any], words: str) -> None:
     """The step, the option, and what would do."""
-    with pytest.raises(DefinitionError, match=f"step pick.*{words}"):
+    with pytest.raises(DefinitionError, match=rf"step pick.*{words}"):
         step(app, "pick", **options)
 
 
@@ -229,7 +229,7 @@ def test_a_wrong_option_of_a_step(app: Troth, options: dict[str, Any], words: st
 )
 def test_a_wrong_option_of_a_saga(app: Troth, options: dict[str, Any], words: str) -> None:
     """The saga, the option, and what would do."""
-    with pytest.raises(DefinitionError, match=f"saga place.*{words}"):
+    with pytest.raises(DefinitionError, match=rf"saga place.*{words}"):
         app.saga(name="place", **options)(plain)
 
 
@@ -246,7 +246,7 @@ def test_a_parameter_that_can_not_travel(app: Troth) -> None:
 
     with pytest.raises(DefinitionError, match=r"step pick: \*orders can't travel.*take one list"):
         app.step(name="pick")(other)
-    with pytest.raises(DefinitionError, match="step pick: parameter order: .*Opaque can't be encoded.*Use a dataclass"):
+    with pytest.raises(DefinitionError, match=r"step pick: parameter order: .*Opaque can't be encoded.*Use a dataclass"):
         app.step(name="pick")(third)
 
 
@@ -263,5 +263,5 @@ def test_gathers_nested_too_deeply(app: Troth) -> None:
 
     with app:
         assert place(limits.PLACE_DEPTH) == 1
-        with pytest.raises(Exception, match=f"PLACE_DEPTH: {limits.PLACE_DEPTH + 1} is more than {limits.PLACE_DEPTH}"):
+        with pytest.raises(Exception, match=rf"PLACE_DEPTH: {limits.PLACE_DEPTH + 1} is more than {limits.PLACE_DEPTH}"):
             place(limits.PLACE_DEPTH + 1)
