@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -100,8 +101,9 @@ class Live:
         return tuple(changed)
 
 
+@lru_cache(maxsize=2 * limits.ADOPT_PAGE)
 def doc_of(record: Record) -> Transaction:
-    """The transaction that a record holds."""
+    """The transaction that a record holds; a take-over looks at each twice."""
     doc = decode_doc(record.body)
     if not record.chunks:
         return doc

@@ -106,14 +106,18 @@ class Sweeper:
             self.grant(wish)
 
     async def adopt_all(self) -> None:
-        """Take over, page by page, what nobody alive owns and this node has code for."""
-        after = 0
-        while not self.node.stopping:
-            page = await self.node.io(self.node.store.unfinished, after, limits.ADOPT_PAGE)
-            if not page:
-                return
-            after = page[-1].seq
-            await self.adopt(page)
+        """Take over, page by page, what nobody alive owns and this node has code for; a page is read while one is driven."""
+        page = await self.unfinished(0)
+        while page and not self.node.stopping:
+            following = self.node.loop.create_task(self.unfinished(page[-1].seq))
+            try:
+                await self.adopt(page)
+            finally:
+                page = await following
+
+    async def unfinished(self, after: int) -> list[Record]:
+        """A page of what nobody alive owns."""
+        return await self.node.io(self.node.store.unfinished, after, limits.ADOPT_PAGE)
 
     async def adopt(self, page: list[Record]) -> None:
         """Take over those of a page that can be driven here; note what the others wait for."""
