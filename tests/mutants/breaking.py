@@ -35,9 +35,7 @@ def broken(name: str) -> Iterator[None]:
     places: list[tuple[Any, str]] = [(owner, attribute)]
     for module_name, module in list(sys.modules.items()):
         if module_name.startswith("troth."):
-            places += [
-                (module, key) for key, value in vars(module).items() if value is original and module is not owner
-            ]
+            places += [(module, key) for key, value in vars(module).items() if value is original and module is not owner]
     tables = [
         (table, key)
         for module_name, module in list(sys.modules.items())

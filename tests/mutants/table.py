@@ -21,9 +21,11 @@ from troth.core.reply import Reply
 from troth.core.state import Branch, Saga
 from troth.core.words import Fate, Word
 from troth.engine.drive import Driver
+from troth.engine.journal import Journal, Step
 from troth.engine.live import Live, doc_of
 from troth.engine.participants import Registry
 from troth.engine.runs import Answered, FunctionRun
+from troth.ports.errors import Refused, StepFailed
 from troth.ports.store import Batch, BatchOutcome, NodeRow, Record
 from troth.testing.simulation.stores import SimStore
 
@@ -82,6 +84,14 @@ def unknown_counts_as_not_done(branch: Branch, word: Word) -> bool:
     return False
 
 
+def abandoned_is_failed(saga: Saga, index: int) -> Raw | BaseException:
+    """A call that was done before its inner saga was abandoned fails in a later run."""
+    branch = saga.doc.branches[index]
+    if branch.fate is Fate.DONE:
+        return branch.result
+    return Refused(branch.reason) if branch.fate is Fate.REFUSED else StepFailed(branch.id, branch.reason)
+
+
 # --- functions
 
 
@@ -124,6 +134,17 @@ def undoes_at_once(draft: Draft, index: int, clear: Sequence[bool]) -> bool:
 
 
 # --- the log
+
+
+def steps_at_any_time(next_step: Callable[[Journal, int], Step]) -> Callable[[Journal, int], Step]:
+    """An unknown commit is asked about again while the first answer is on its way."""
+
+    def step(self: Journal, now: int) -> Step:
+        if self.unknown:
+            self.stepping = False
+        return next_step(self, now)
+
+    return step
 
 
 def floor_of_the_logged(self: Driver) -> int:
@@ -236,6 +257,8 @@ TABLE: dict[str, tuple[str, Replacement]] = {
     "P12": ("troth.testing.simulation.stores.SimStore.wait_for_lock", reads_without_lock),
     "P16": ("troth.engine.runs.FunctionRun.call", wraps(one_count_for_all_tasks)),
     "P19": ("troth.core.driving.uses_bare_result", bare_result_rides),
+    "asked_twice": ("troth.engine.journal.Journal.next_step", wraps(steps_at_any_time)),
+    "abandoned": ("troth.engine.runs.answer_of", abandoned_is_failed),
     "no_dedupe": ("troth.core.barrier.verdict_on_duplicate", duplicates_run),
     "no_empty": ("troth.core.barrier.empty_undo", undo_always_runs),
     "no_hang": ("troth.core.barrier.verdict_on_do", sealed_runs),

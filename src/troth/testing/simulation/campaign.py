@@ -97,7 +97,7 @@ class Run:
                 )
         if chance.happens(0.05, "long outage"):
             self.services[chance.below(4, "whose outage")].close(START + chance.between(70, 120, "outage ends") * SECOND)
-        self.clients = [self._client(number) for number in range(chance.between(20, 26, "transactions"))]
+        self.clients = [self._client(number) for number in range(chance.between(22, 32, "transactions"))]
 
     # --- what exists
 
@@ -167,7 +167,7 @@ class Run:
         world.run(world.now + 10 * SECOND, self._closed)
         for promise, what in examine(self._end()):
             world.broken(promise, what)
-        docs = self._docs()
+        docs = self.docs()
         return Result(
             self.seed,
             tuple(world.violations),
@@ -242,7 +242,8 @@ class Run:
                     if life is not None:
                         self.operator.act(life, row.write.gid, what)
 
-    def _docs(self) -> dict[str, Transaction]:
+    def docs(self) -> dict[str, Transaction]:
+        """The rows of all logs."""
         return {record.gid: doc_of(record) for shared in self.logs for record in map(shared.log.record, shared.log.rows.values())}
 
     def _end(self) -> End:
@@ -251,7 +252,7 @@ class Run:
         code = self.deploys.code
         timeouts = {**{name: plan.timeout for name, plan in code.graphs.items()}, **code.timeouts}
         return End(
-            self._docs(),
+            self.docs(),
             self.ledger,
             self.clients,
             self.strict,

@@ -45,9 +45,9 @@ def plan_of(name: str, shape: Shape, timeout: float) -> Plan:
 def drawn_graph(chance: Chance, number: int, *, bare: bool) -> Plan:
     """A random graph: compensable steps, perhaps a pivot after all of them, perhaps retriable ones at the end."""
     shape: list[tuple[str, tuple[int, ...], bool]] = []
-    for _ in range(chance.between(1, 4, "graph size", number)):
+    for _ in range(chance.between(1, 5, "graph size", number)):
         options = BARE if bare and chance.happens(0.25, "graph bare", number) else GUARDED
-        after = tuple(i for i in range(len(shape)) if chance.happens(0.5, "graph edge", number))
+        after = tuple(i for i in range(len(shape)) if chance.happens(0.35, "graph edge", number))
         shape.append((chance.pick(options, "graph step", number), after, chance.happens(0.5, "graph uses", number)))
     compensable = tuple(range(len(shape)))
     last = compensable
