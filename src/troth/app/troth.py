@@ -25,6 +25,7 @@ from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.participant import StepParticipant
 from troth.app.runtime import Runtime
 from troth.app.saga import DefinesSagas
+from troth.app.settings import check_settings
 from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
 from troth.app.telling import view_of
@@ -66,8 +67,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         self, store: str | None = None, *, outside: Literal["call", "refuse"] = "call", drain: float = limits.DRAIN_SECONDS,
         no_retry: tuple[type[BaseException], ...] = PROGRAMMING_ERRORS,
     ) -> None:
-        if outside not in ("call", "refuse"):
-            raise ConfigurationError(f"outside={outside!r}: say 'call' or 'refuse'")
+        check_settings(outside, drain, no_retry)
         self.store_url = store or os.environ.get("TROTH_STORE") or "sqlite:///troth.db"
         self.outside = outside
         self.no_retry = no_retry
