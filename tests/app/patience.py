@@ -15,7 +15,7 @@ def until(condition: Callable[[], object], what: str = "") -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"never came: {what or condition}"
-        time.sleep(0.002)
+        time.sleep(0.002)  # simulates nothing: the pace of looking
 
 
 async def auntil(condition: Callable[[], object], what: str = "") -> None:

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 from troth.core import limits
@@ -21,7 +20,7 @@ from troth.engine.journal import Wait
 from troth.engine.live import Live
 from troth.engine.ownership import Sweeper
 from troth.engine.participants import Registry
-from troth.engine.pool import Pool, Shares
+from troth.engine.pool import Pool, Shares, call_into
 from troth.engine.timers import Alarm, Timed, Timers
 from troth.engine.trouble import Trouble
 from troth.engine.writer import Writer
@@ -85,7 +84,7 @@ class Node:
         if self.reads.stopped:
             raise StoreError("this node has stopped, its log is closed")
         future: asyncio.Future[T] = self.loop.create_future()
-        self.reads.submit(_call_into, self.loop, future, function, args)
+        self.reads.submit(call_into, self.loop, future, function, args)
         self.breather.begun()
         try:
             return await future
@@ -231,6 +230,7 @@ class Node:
             self._plan_timer()
 
     def set_alarm(self, alarm: Alarm, due: int) -> None:
+        """Have it ring at ``due`` (microseconds), and at no other time it was set to."""
         if alarm.due != due:
             if alarm.due:
                 self.timers.cancelled()
@@ -376,26 +376,6 @@ class Node:
         counted = {str(name): value for name, value in self.counters.items()}
         writes = {"commits": journal.commits, "written": journal.written, "forced": journal.awaited}
         return {**writes, "in_flight": len(self.driver.open), **counted}
-
-
-def _call_into(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-    try:
-        result, error = function(*args), None
-    except BaseException as raised:
-        result, error = None, raised
-    try:
-        loop.call_soon_threadsafe(partial(_deliver, future, result, error))
-    except RuntimeError:  # the loop is closed: nobody waits any more
-        return
-
-
-def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.cancelled():
-        return
-    if error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
 
 
 PERFORM: dict[type, Callable[[Node, Live, Any], None]] = {

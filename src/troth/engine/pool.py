@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -99,3 +101,26 @@ class Shares:
                     self._held[name] -= 1
             if following is not None:
                 self.pool.submit(self._run, name, *following)
+
+
+def call_into(
+    loop: asyncio.AbstractEventLoop, future: asyncio.Future[Any], function: Callable[..., Any], args: tuple[Any, ...]
+) -> None:
+    """Call the function and give what it returns or raises to a future of another thread's loop."""
+    try:
+        result, error = function(*args), None
+    except BaseException as raised:
+        result, error = None, raised
+    try:
+        loop.call_soon_threadsafe(partial(_deliver, future, result, error))
+    except RuntimeError:  # the loop is closed: nobody waits any more
+        return
+
+
+def _deliver(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)
