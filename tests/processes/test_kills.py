@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from tests.app.patience import until
-from tests.budget import KILLS
+from tests.budget import FIRST_SEED, KILLS
 from tests.processes import market
 from tests.processes.crew import Worker
 from troth.adapters.stores.sqlite import SqliteStore
@@ -106,7 +106,7 @@ def check_effects(begun: dict[str, tuple[str, int]], evidence: Evidence) -> Coun
 def test_nothing_acknowledged_is_lost_however_often_processes_are_killed(worker: Callable[..., Worker], tmp_path: Path) -> None:
     """S1 to S4 and L3: accepted means kept, told means kept, effects once, books balance, the dead one's work goes on at once."""
     market.make_databases(tmp_path)
-    chance = random.Random(1)
+    chance = random.Random(FIRST_SEED)
     crew = [worker("tests.processes.trader") for _ in range(WORKERS)]
     everyone = list(crew)
     for each in crew:
