@@ -106,7 +106,7 @@ class Rehearsal:
         """Microseconds; time stands still."""
         return self.at
 
-    def submit(self, function: Callable[..., Any], *args: Any) -> None:
+    def submit(self, name: str, function: Callable[..., Any], *args: Any) -> None:
         """Run a sync function in a thread of its own."""
         self.thread = threading.Thread(target=function, args=args, name="troth-rehearsal", daemon=True)
         self.thread.start()
