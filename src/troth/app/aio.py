@@ -27,7 +27,9 @@ class AioTroth:
         )
         return outcome
 
-    async def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
+    async def start(
+        self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any
+    ) -> Handle[Any]:
         """As `Troth.start`."""
         handle: Handle[Any] = await invoking.invoke_saga(
             self._troth, saga, args, kwargs, "start", awaited(saga), options_of(gid, timeout)

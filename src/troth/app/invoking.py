@@ -50,7 +50,8 @@ def invoke_step(troth: Troth, step: Step[Any, Any], args: tuple[Any, ...], kwarg
         return outside(troth, step, args, kwargs, awaited)
     scope.check_owner(step.what)
     if step.spec.role is Role.LOCAL:
-        raise DefinitionError(f'{step.what} has role="local", so no saga may call it. Call {step.fn.__name__}.fn(…), or give it a role.')
+        name = step.fn.__name__
+        raise DefinitionError(f'{step.what} has role="local", so no saga may call it. Call {name}.fn(…), or give it a role.')
     raw = step.signature.bind(args, kwargs)
     host = scope.host
     if isinstance(host, AsyncHost):
@@ -272,7 +273,9 @@ def inlined(scope: FunctionScope, definition: Any, args: tuple[Any, ...], kwargs
     return inlined_sync(scope, scope.host, definition, given.args, given.kwargs)
 
 
-async def inlined_async(scope: FunctionScope, host: AsyncHost, saga: Saga[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+async def inlined_async(
+    scope: FunctionScope, host: AsyncHost, saga: Saga[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
     """Left by an exception, what it recorded is given up before the exception goes on."""
     scope.check_owner(saga.what)
     outer, indexes = scope.collectors, list[int]()

@@ -6,9 +6,9 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import Context
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from msgspec import Raw
 
@@ -28,10 +28,11 @@ from troth.app.saga import DefinesSagas
 from troth.app.settings import check_settings
 from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
-from troth.app.telling import view_of
+from troth.app.telling import moment, view_of
 from troth.app.threads import SyncHost, parallel
 from troth.core import limits
 from troth.core.plan import Plan, StepSpec
+from troth.engine.clock import Clock
 from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.engine.participants import Host
@@ -182,7 +183,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
 
     # --- life
 
-    def __enter__(self) -> Troth:
+    def __enter__(self) -> Self:
         if in_loop():
             raise WrongColour("`with troth:` would block the event loop that runs here. Write: async with troth:")
         self.runtime.enter_blocking()
@@ -192,7 +193,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         if self.runtime.leave():
             self.close()
 
-    async def __aenter__(self) -> Troth:
+    async def __aenter__(self) -> Self:
         await self.runtime.enter()
         return self
 
@@ -319,7 +320,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         """
         states = (state,) if isinstance(state, str) else tuple(state)
         if isinstance(since, timedelta):
-            since = datetime.now(UTC) - since
+            since = moment(Clock().now()) - since
         micros = 0 if since is None else int(since.timestamp() * 1e6)
         return [view_of(r) for r in self._read().find(states=states, since=micros, definition=definition, limit=limit)]
 
@@ -357,7 +358,8 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
 
     def _read(self) -> Store:
         if in_loop():
-            raise WrongColour("this would block the event loop that runs here. Write: await troth.aio.get(…), .find(…), .retry(…), .resolve(…)")
+            verbs = "await troth.aio.get(…), .find(…), .retry(…), .resolve(…)"
+            raise WrongColour(f"this would block the event loop that runs here. Write: {verbs}")
         self.runtime.started()
         store = self.runtime.store
         if store is None:

@@ -129,7 +129,8 @@ class Poisoned(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned | Rerun | Recovered | Doomed | Retry | Resolve | Poisoned
+    Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned
+    | Rerun | Recovered | Doomed | Retry | Resolve | Poisoned
 )
 
 # --- commands: what is asked of the world

@@ -12,6 +12,7 @@ from troth.core import limits
 from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
 from troth.core.quick import Fate, Op, State, Word
 from troth.core.reply import Reply
+from troth.core.retry import micros
 from troth.engine.breather import Breather
 from troth.engine.calls import Calls, Destination, InFlight
 from troth.engine.clock import Clock, Luck, new_incarnation, new_suffix
@@ -339,6 +340,8 @@ class Node:
         """Driver shell: the store can't hold it."""
         log.error("%s can't be stored: %s", live.gid, error)
         self.end(live, "rejected", error)
+        if live.durable is not None:  # the log's last good state is ours still: go on from there, later
+            self.sweeper.look_again(live.gid, self.now() + micros(limits.SLOW_RETRY))
 
     def fenced(self) -> None:
         """Driver shell: this node was declared dead."""

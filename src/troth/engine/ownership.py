@@ -167,7 +167,7 @@ class Sweeper:
         """Move what is older than the retention to the ledger, page by page, letting others write in between."""
         store = self.node.store
         while await self.node.io(store.purge, self.node.now(), RETENTION, LEDGER, limits.PURGE_PAGE) == limits.PURGE_PAGE:
-            await asyncio.sleep(limits.SWEEP_SECONDS / 2)
+            await asyncio.sleep(limits.SWEEP_SECONDS / 2)  # not a wait: others shall write in between
 
     def grant(self, wish: Wish) -> None:
         """Carry out what an operator or another process asked for."""

@@ -1,4 +1,4 @@
-"""One timer heap for a node: deadlines, retries and call timeouts. A timer that is moved or cancelled is dropped later, by the way."""
+"""One timer heap for a node: deadlines, retries and call timeouts. What is moved or cancelled is dropped later, by the way."""
 
 from __future__ import annotations
 
