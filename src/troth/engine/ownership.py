@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from troth.core import limits
 from troth.core.move import Resolve, Retry
 from troth.core.plan import Plan
+from troth.core.quick import State
 from troth.core.retry import MICRO
 from troth.engine.live import doc_of
 from troth.engine.participants import Registry
@@ -66,6 +67,8 @@ class Sweeper:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.sweeps = 0
+        self.kept: list[Wish] = []
+        """Wishes that came while a retry was under way: to resolve what may end by itself is for later."""
         self.undriven: dict[str, int] = {}
         """gid -> when to look: what this node may own in the log and does not drive."""
 
@@ -102,7 +105,8 @@ class Sweeper:
         if self.sweeps % PURGE_EVERY == PURGE_EVERY - 1:
             await self.purge()
         self.sweeps += 1
-        for wish in await node.io(store.take):
+        wishes, self.kept = self.kept, []
+        for wish in [*wishes, *await node.io(store.take)]:
             self.grant(wish)
 
     async def adopt_all(self) -> None:
@@ -173,6 +177,9 @@ class Sweeper:
         """Carry out what an operator or another process asked for."""
         live = self.node.driver.by_gid.get(wish.gid)
         if live is None:
+            return
+        if wish.what == "resolve" and live.saga.doc.state is not State.FAILED:
+            self.kept.append(wish)
             return
         log.info("%s: %s asked for by %s: %s", wish.gid, wish.what, wish.by, wish.reason)
         now = self.node.now()
