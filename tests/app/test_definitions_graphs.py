@@ -222,9 +222,7 @@ def test_a_checked_graph_is_frozen(shop: Shop) -> None:
     assert place.timeout == 5.0
     changes: list[Callable[[], Any]] = [lambda: place.step(shop.reserve), lambda: place.returns(a.result)]
     for change in changes:
-        with pytest.raises(
-            DefinitionError, match=r"graph g: it was checked or used and can't change.*Make another graph"
-        ):
+        with pytest.raises(DefinitionError, match=r"graph g: it was checked or used and can't change.*Make another graph"):
             change()
 
 

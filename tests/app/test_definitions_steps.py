@@ -47,9 +47,7 @@ def test_a_step_carries_what_the_engine_needs() -> None:
     assert step.database is BOTH
     assert not step.is_async
     assert list(step.signature.parameters) == ["sku", "n"]
-    assert step.spec == StepSpec(
-        step.name, guarded=True, sealable=True, undoable=False, timeout=3.0, attempts=5, interval=0.5
-    )
+    assert step.spec == StepSpec(step.name, guarded=True, sealable=True, undoable=False, timeout=3.0, attempts=5, interval=0.5)
     assert (step.__name__, step.__doc__) == ("reserve", "Take from the shelf.")  # type: ignore[attr-defined]
     assert host.steps.find(step.name) is step
 
@@ -81,9 +79,7 @@ def test_a_spelling_that_does_not_exist_names_the_right_one() -> None:
     with pytest.raises(DefinitionError, match=r"reserve blocks already: call reserve\(…\), or await reserve\.aio\(…\)"):
         sync.wait("a")
     awaited: Any = host.step(charge)
-    with pytest.raises(
-        DefinitionError, match=r"charge is awaited already: await charge\(…\), or call charge\.wait\(…\)"
-    ):
+    with pytest.raises(DefinitionError, match=r"charge is awaited already: await charge\(…\), or call charge\.wait\(…\)"):
         awaited.aio("1")
 
 
@@ -325,9 +321,7 @@ def test_a_compensable_step_needs_a_compensation_or_a_waiver() -> None:
     """At node start, a step that nothing undoes is refused, with all the cures; others pass."""
     host = Recording()
     step = host.step(name="pay")(charge)
-    with pytest.raises(
-        DefinitionError, match=r"step pay is compensable, but nothing undoes it\. Attach .*@charge\.compensate"
-    ):
+    with pytest.raises(DefinitionError, match=r"step pay is compensable, but nothing undoes it\. Attach .*@charge\.compensate"):
         check_ready([step])
     check_ready([step], excused={"pay"})
     for role in ("pivot", "retriable", "local"):

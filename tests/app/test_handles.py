@@ -317,7 +317,7 @@ def test_the_awaited_verbs_do_the_same(trade: Trade, soon: None) -> None:
         await aio.retry("s")
         await auntil(lambda: trade.troth.stats()["alerts"] == 2, "the failure of the next round")
         await aio.resolve("s", reason="settled")
-        while (await aio.get("s")).finished is None:  # noqa: ASYNC110 - it changes in the log
+        while (await aio.get("s")).finished is None:
             await asyncio.sleep(0.01)
         assert (await aio.run(again, gid="f")).result is None
         assert (await aio.attach("f").wait()).state is State.CONFIRMED

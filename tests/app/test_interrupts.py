@@ -51,7 +51,7 @@ def test_an_interrupted_caller_leaves_the_saga_to_the_node(tmp_path: Path, where
     async def hold(n: int) -> int:
         if where == "while waiting":
             inside.set()
-            while not gate.is_set():  # noqa: ASYNC110 - the gate is a thread's
+            while not gate.is_set():
                 await asyncio.sleep(0.001)
         return n
 
