@@ -120,7 +120,7 @@ class Runtime:
             raise
 
     async def _locked(self) -> None:
-        while not self._lock.acquire(blocking=False):  # noqa: ASYNC110 - a lock of threads tells no loop
+        while not self._lock.acquire(blocking=False):
             await asyncio.sleep(0.005)
 
     async def _start_here(self) -> None:
