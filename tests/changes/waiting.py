@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,7 @@ PATIENCE = 60.0
 def until(condition: Callable[[], object], what: str) -> None:
     """Return when the condition holds."""
     end = time.monotonic() + PATIENCE
+    pause = threading.Event()
     while not condition():
         assert time.monotonic() < end, f"never came: {what}"
-        time.sleep(0.005)
+        pause.wait(0.005)
