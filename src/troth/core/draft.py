@@ -92,8 +92,8 @@ def spec_of(lookup: Any, name: str) -> StepSpec:
     """The step of a recorded name. A remembered value is a branch without a participant."""
     if name == REMEMBER:
         return VALUE
-    found = lookup(name) if lookup is not None else None
-    return found if found is not None else StepSpec(name)
+    found: StepSpec | None = lookup(name) if lookup is not None else None
+    return StepSpec(name) if found is None else found
 
 
 REMEMBER = "troth.remember"

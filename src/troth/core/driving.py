@@ -11,7 +11,7 @@ from troth.core.plan import StepSpec
 from troth.core.quick import Fate, Op, Role, State
 from troth.core.reply import NULL
 from troth.core.retry import micros
-from troth.core.state import UNBOUND, Branch
+from troth.core.state import UNBOUND
 
 SETTLED = (Fate.DONE, Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED)
 NOTHING_OWED = (Fate.REFUSED, Fate.NOT_DONE, Fate.COMPENSATED, Fate.HELD)
@@ -66,9 +66,20 @@ def start(draft: Draft, index: int) -> None:
         send(draft, index, Op.ACTION)
 
 
-def settled(branch: Branch, spec: StepSpec) -> bool:
+def settled(draft: Draft, index: int) -> bool:
     """Is it known for good what became of the branch, and is nothing owed for it before an outcome?"""
-    return branch.fate in SETTLED or (branch.fate is Fate.GAVE_UP and not branch.calling and not spec.undoable)
+    branch = draft.branches[index]
+    if branch.fate in SETTLED:
+        return True
+    return branch.fate is Fate.GAVE_UP and not branch.calling and not draft.spec(index).undoable
+
+
+def all_settled(draft: Draft) -> bool:
+    """Are all branches?"""
+    for index in range(len(draft.branches)):  # noqa: SIM110 - a loop costs a third of all()
+        if not settled(draft, index):
+            return False
+    return True
 
 
 def settle(draft: Draft, index: int, fate: Fate, *, result: Raw = NULL, reason: str = "") -> None:

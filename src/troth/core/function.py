@@ -10,7 +10,7 @@ from msgspec import Raw, structs
 
 from troth.core import limits
 from troth.core.draft import REMEMBER, Draft, spec_of
-from troth.core.driving import ask, finish, send, settled, unstick
+from troth.core.driving import all_settled, ask, finish, send, settled, unstick
 from troth.core.move import (
     Abandoned,
     Alert,
@@ -128,15 +128,14 @@ def branch_id(draft: Draft, place: str, name: str) -> str:
 
 def release_held(draft: Draft) -> None:
     """Send the calls that wait, in call order. A pivot goes alone: after all before it are settled, and nothing beside it."""
-    if draft.doc.resolving:
+    held = [index for index, branch in enumerate(draft.branches) if branch.fate is Fate.HELD]
+    if not held or draft.doc.resolving:
         return
     pivot = in_doubt(draft)
     if pivot >= 0:
         ask_for_held(draft, pivot)
         return
-    for index, branch in enumerate(draft.branches):
-        if branch.fate is not Fate.HELD:
-            continue
+    for index in held:
         if draft.spec(index).role is Role.PIVOT:
             if all_settled_before(draft, index):
                 force_intent(draft)
@@ -154,7 +153,7 @@ def force_intent(draft: Draft) -> None:
 def all_settled_before(draft: Draft, pivot: int) -> bool:
     """Is every other call that was made settled?"""
     return all(
-        b.fate is Fate.HELD or settled(b, draft.spec(i)) for i, b in enumerate(draft.branches) if i != pivot
+        b.fate is Fate.HELD or settled(draft, i) for i, b in enumerate(draft.branches) if i != pivot
     )
 
 
@@ -222,7 +221,7 @@ def force_give_up(draft: Draft) -> None:
 
 def may_confirm(draft: Draft) -> bool:
     """Is every recorded branch done, refused or compensated? One still open at the end is waited for (P4)."""
-    return all(settled(b, draft.spec(i)) for i, b in enumerate(draft.branches))
+    return all_settled(draft)
 
 
 def uncalled(draft: Draft) -> int:

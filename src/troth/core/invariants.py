@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.core.draft import Draft
-from troth.core.driving import settled
+from troth.core.driving import all_settled
 from troth.core.state import Saga
 from troth.core.unwind import owes_undo
 from troth.core.words import FINAL, Fate, Role, State
@@ -20,7 +20,7 @@ def check(saga: Saga) -> None:
     expect(saga, doc.state in (doc.phase, State.FAILED) or doc.state in FINAL, "the shown state fits the direction")
     expect(saga, (doc.state in FINAL) <= bool(doc.finished), "an outcome has a time")
     if doc.state is State.CONFIRMED:
-        expect(saga, all(settled(b, draft.spec(i)) for i, b in enumerate(draft.branches)), "S1: confirmed means settled")
+        expect(saga, all_settled(draft), "S1: confirmed means settled")
         if saga.plan.form == "graph":
             expect(saga, all(b.fate is Fate.DONE for b in draft.branches), "S1: a confirmed graph is done throughout")
     if doc.state is State.CANCELLED:

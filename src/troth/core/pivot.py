@@ -6,16 +6,16 @@ from troth.core import limits
 from troth.core.draft import Draft
 from troth.core.driving import ask, fail, send, settle
 from troth.core.move import Replied
-from troth.core.quick import Fate, Op
+from troth.core.quick import Fate, Op, Role
 from troth.core.retry import pause
 from troth.core.unwind import cancel
 
 
 def in_doubt(draft: Draft) -> int:
     """The index of the pivot if it was called and is not settled, else -1."""
-    index = draft.pivot()
-    if index >= 0 and draft.branches[index].fate is Fate.CALLING:
-        return index
+    for index, branch in enumerate(draft.branches):
+        if branch.fate is Fate.CALLING and draft.spec(index).role is Role.PIVOT:
+            return index
     return -1
 
 
@@ -75,9 +75,7 @@ def ask_pivot(draft: Draft, index: int) -> None:
 def ask_for_held(draft: Draft, pivot: int) -> None:
     """New code calls something before it comes to a pivot left in doubt: that call waits, so ask for the pivot now."""
     branch = draft.branches[pivot]
-    if branch.calling or branch.due or branch.stuck or draft.doc.doom:
-        return
-    if any(b.fate is Fate.HELD for b in draft.branches):
+    if not (branch.calling or branch.due or branch.stuck or draft.doc.doom):
         ask_pivot(draft, pivot)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from troth.core import limits
 
 MICRO = 1_000_000
@@ -28,6 +30,7 @@ def ongoing_pause(after: float | None) -> int:
     return micros(min(max(wanted, 0.0), limits.ONGOING_CAP))
 
 
+@lru_cache(maxsize=1024)
 def budget(timeout: float, attempts: int, interval: float) -> float:
     """The longest time, in seconds, that one step may take before its attempts are used up."""
     pauses = sum(min(limits.RETRY_CAP, interval * 2.0**n) for n in range(max(attempts - 1, 0)))
