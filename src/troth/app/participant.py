@@ -60,8 +60,8 @@ class StepParticipant:
             SCOPE.reset(token)
 
     async def acall(self, call: Call) -> Reply:
-        """Do an async op."""
-        token = SCOPE.set(call)
+        """Do an async op, in a context of its own."""
+        SCOPE.set(call)
         step = self.step
         try:
             if self._plain and call.op is Op.ACTION:
@@ -78,8 +78,6 @@ class StepParticipant:
             return await database.arun(call, effect, refuse_on=step.refuse_on, no_retry=self.no_retry)
         except Exception as error:
             return self._reply(call, error)
-        finally:
-            SCOPE.reset(token)
 
     def _effect(self, call: Call, stored: Raw | None, *db: Any) -> Raw:
         function, args, kwargs = self._function(call, stored)

@@ -15,7 +15,7 @@ from troth.core.reply import Reply
 from troth.engine.participants import Participant
 from troth.engine.pool import Pool
 from troth.engine.timers import Timers
-from troth.engine.workers import Workers
+from troth.engine.workers import Workers, within
 from troth.ports.caller import Call
 
 Replied = Callable[["InFlight", Reply], None]
@@ -24,14 +24,16 @@ Replied = Callable[["InFlight", Reply], None]
 class InFlight:
     """One call: from its wait for a place until its reply.
 
+    :ivar context: what its code runs in, and nothing else.
     :ivar due: when it times out, in microseconds; 0: not counted (a thread's call is answered when it really ends).
+    :ivar late: it took too long and is being ended.
     :ivar task: what runs it, while it is an async one.
     """
 
-    __slots__ = ("branch", "call", "context", "destination", "done", "due", "live", "participant", "task")
+    __slots__ = ("branch", "call", "context", "destination", "done", "due", "late", "live", "participant", "task")
     destination: Destination
 
-    def __init__(self, live: Any, branch: int, call: Call, participant: Participant, context: Context | None) -> None:
+    def __init__(self, live: Any, branch: int, call: Call, participant: Participant, context: Context) -> None:
         self.live = live
         self.branch = branch
         self.call = call
@@ -39,6 +41,7 @@ class InFlight:
         self.context = context
         self.due = 0
         self.done = False
+        self.late = False
         self.task: asyncio.Task[None] | None = None
 
 
@@ -79,6 +82,7 @@ class Calls:
         self.destinations: dict[str, Destination] = {}
         self.crowded: deque[InFlight] = deque()
         self.tasks: set[asyncio.Task[None]] = set()
+        """What else runs on the loop for this node: functions."""
         self.workers = Workers(loop, self._run)
         self.stopped = False
 
@@ -105,19 +109,13 @@ class Calls:
             destination.running[flight] = None
             if not destination.due:
                 self._watch(destination, flight.due)
-            if flight.context is None:
-                self.workers.submit(flight)
-            else:
-                task = flight.task = self.loop.create_task(self._run(flight), context=flight.context)
-                self.tasks.add(task)
-                task.add_done_callback(self.tasks.discard)
+            self.workers.submit(flight)
         else:
-            context = flight.context if flight.context is not None else Context()
-            self.pool.submit(context.run, self._in_thread, flight)
+            self.pool.submit(flight.context.run, self._in_thread, flight)
 
     async def _run(self, flight: InFlight) -> None:
         try:
-            reply = await flight.participant.acall(flight.call)
+            reply = await within(flight.context, flight.participant.acall(flight.call))
         except asyncio.CancelledError:
             reply = Reply(Word.UNKNOWN, reason=f"no answer within {flight.call.timeout:g} s")
         except BaseException as error:  # SystemExit and the like: whatever it did, nobody knows
@@ -168,6 +166,7 @@ class Calls:
                 return
             del destination.running[flight]
             if flight.task is not None:
+                flight.late = True
                 flight.task.cancel()
             elif flight in self.workers.ready:  # it never began
                 self.workers.ready.remove(flight)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from contextvars import Context
 from typing import Any, TypeVar
 
 from troth.core import limits
@@ -164,7 +165,7 @@ class Node:
                 continue
 
     async def _let_go(self) -> None:
-        tasks = list(self.calls.tasks)
+        tasks = [*self.calls.tasks, *self.calls.workers.tasks]
         for live in list(self.driver.open.values()):
             if live.host is not None:
                 live.host.stop()
@@ -291,6 +292,8 @@ class Node:
             if not participant.is_async(op) and host.take(index, request, participant):
                 return
             context = host.context(index)
+        if context is None:
+            context = Context()
         self.calls.start(InFlight(live, index, request, participant, context))
 
     def _replied(self, flight: InFlight, reply: Reply) -> None:

@@ -1,22 +1,48 @@
 """Tasks that run async calls one after the other: a task made for each call would cost more than most calls.
 
 A worker takes the next call as soon as its last one ends; one more is woken whenever calls wait, so a call that takes long
-holds up no other. A worker whose call left something behind in its context is replaced: no call sees what another one set.
+holds up no other. What a call's code runs in is the call's own context: no call sees what another one set.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
-from contextvars import Context, copy_context
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from types import coroutine
+from typing import Any, Protocol, TypeVar
+
+R = TypeVar("R")
 
 
 class Job(Protocol):
-    """Something for a worker to run."""
+    """Something for a worker to run.
+
+    :ivar task: what runs it now.
+    :ivar late: it took too long, so its task was cancelled.
+    """
 
     task: asyncio.Task[Any] | None
+    late: bool
+
+
+@coroutine
+def within(context: Context, code: Coroutine[Any, Any, R]) -> Generator[Any, Any, R]:
+    """Await a coroutine of which each step runs in the context, as in a task of its own."""
+    step: Callable[..., Any] = code.send
+    value: Any = None
+    while True:
+        try:
+            awaited = context.run(step, value)
+        except StopIteration as end:
+            result: R = end.value
+            return result
+        try:
+            value = yield awaited
+            step = code.send
+        except BaseException as error:
+            value, step = error, code.throw
 
 
 class Workers:
@@ -62,7 +88,6 @@ class Workers:
         task = asyncio.current_task()
         if task is None:
             return
-        clean = copy_context()
         while not self.stopped:
             self.waking -= 1
             while self.ready:
@@ -72,9 +97,9 @@ class Workers:
                 job.task = task
                 await self.run(job)
                 job.task = None
-                while task.cancelling():  # a call that took too long was ended, not its worker
+                if job.late:  # it was ended, not its worker
                     task.uncancel()
-                if copy_context() != clean:
+                if task.cancelling():  # by its own code, or with everything on the loop: what waits goes to another
                     if self.ready and not self.waking:
                         self._wake()
                     return
