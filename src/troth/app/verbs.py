@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from troth.app.host import Host, Options, Spelling, Verb
@@ -74,7 +75,7 @@ class Awaited(Verbs, Generic[P, R]):
 class BlockingForm(Blocking[P, R]):
     """What blocks by itself, with its awaitable spelling."""
 
-    @property
+    @cached_property
     def aio(self) -> Awaited[P, R]:
         """The awaitable spelling: ``await place.aio(order)``, ``.aio.run(…)``, ``.aio.start(…)``."""
         return Awaited(self._host, self._definition, "aio", self._options)

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from troth.core import limits
-from troth.core.quick import Word
+from troth.core.quick import Op, Word
 from troth.core.reply import Reply
 from troth.engine.participants import Participant
 from troth.engine.pool import Pool
@@ -18,7 +18,8 @@ from troth.engine.timers import Timers
 from troth.engine.workers import Workers, within
 from troth.ports.caller import Call
 
-Replied = Callable[["InFlight", Reply], None]
+Replied = Callable[[Any, int, Op, int, Reply], None]
+"""Gets the call's (live, branch, op, attempt) and what was answered."""
 
 
 class InFlight:
@@ -146,7 +147,8 @@ class Calls:
             self._launch(destination.waiting.popleft(), destination)
         elif self.crowded:
             self.start(self.crowded.popleft())
-        self.replied(flight, reply)
+        call = flight.call
+        self.replied(flight.live, flight.branch, call.op, call.attempt, reply)
 
     def _watch(self, destination: Destination, due: int) -> None:
         destination.due = due

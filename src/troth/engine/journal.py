@@ -41,7 +41,7 @@ class Ticket:
         self.since = since
         self.forced = False
         self.rev = 0
-        self.saga: Saga | None = None
+        self.saga = owner.saga
         self.write: Write | None = None
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ from troth.ports.store import Record, Write
 Told = Callable[["Live"], None]
 ACCEPTED = "accepted"
 """Until the accept is durable: sooner than ``decided`` and ``finished``."""
+NO_CAUSES: Final[Mapping[int, BaseException]] = MappingProxyType({})
 
 encode = msgspec.json.Encoder().encode
 decode_doc = msgspec.json.Decoder(Transaction).decode
@@ -57,12 +58,12 @@ class Live:
         self.forced_rev = 0
         self.inserted = False
         self.ticket: Ticket | None = None
-        self.held: deque[tuple[int, tuple[Command, ...]]] = deque()
+        self.held: list[tuple[int, tuple[Command, ...]]] = []
         self.waiters: list[tuple[str, Told]] = []
         self.due = 0
         self.updated = 0
         self.host: Any = None
-        self.causes: dict[int, BaseException] = {}
+        self.causes: Mapping[int, BaseException] = NO_CAUSES
         self.written: tuple[Branch, ...] = ()
         self.unlogged = True
         self.eager = False

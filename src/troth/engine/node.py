@@ -57,7 +57,7 @@ class Node:
         self.runs = Shares(Pool(limits.SAGA_THREADS, "troth-saga"), limits.SAGA_THREADS_PER_SAGA)
         self.reads = Pool(2, "troth-store")
         self.driver = Driver(self)
-        self.calls = Calls(loop, self.pool, self.timers, self.now, self._replied, self._plan_timer)
+        self.calls = Calls(loop, self.pool, self.timers, self.now, self.replied, self._plan_timer)
         self.counters: Counter[str] = Counter()
         self.mark = 0
         self.log_id = ""
@@ -227,15 +227,13 @@ class Node:
     def wake_at(self, live: Live, due: int) -> None:
         """Driver shell: feed `Tick` then."""
         if due == 0:
-            self.timers.cancelled()
+            self.timers.cancel(live)
         elif self.timers.plan(live):
             self._plan_timer()
 
     def set_alarm(self, alarm: Alarm, due: int) -> None:
         """Have it ring at ``due`` (microseconds), and at no other time it was set to."""
         if alarm.due != due:
-            if alarm.due:
-                self.timers.cancelled()
             alarm.due = due
             if self.timers.plan(alarm):
                 self._plan_timer()
@@ -296,19 +294,16 @@ class Node:
             context = Context()
         self.calls.start(InFlight(live, index, request, participant, context))
 
-    def _replied(self, flight: InFlight, reply: Reply) -> None:
-        call = flight.call
-        self.replied(flight.live, flight.branch, call.op, call.attempt, reply)
-
     def replied(self, live: Live, branch: int, op: Op, attempt: int, reply: Reply) -> None:
         """A call was answered."""
         if reply.cause is not None:
-            live.causes[branch] = reply.cause
+            live.causes = {**live.causes, branch: reply.cause}
         self.counters[reply.word._value_] += 1
         now = self.now()
         self.driver.feed(live, Replied(now, branch, op, attempt, reply, self.luck.draw()))
-        if live.host is not None and (reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE):
-            live.host.paused(branch)
+        host = live.host
+        if host is not None and (reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE):
+            host.paused(branch)
 
     def _answer(self, live: Live, command: Answer) -> None:
         if live.host is not None:

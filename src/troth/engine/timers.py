@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Timed(Protocol):
-    """Something with a time. Setting ``due`` to another value (0: none) cancels what was planned."""
+    """Something with a time."""
 
     due: int
 
@@ -30,38 +30,45 @@ class Timers:
     """A heap with lazy deletion, rebuilt when most of it is stale."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Timed]] = []
+        self._heap: list[list[Any]] = []
+        """Entries: [due, number, item, or None once it is cancelled or moved]."""
+        self._planned: dict[int, list[Any]] = {}
+        """The entry of each item that is planned, by the item's identity."""
         self._seq = 0
-        self._stale = 0
 
     def plan(self, item: Timed) -> bool:
-        """Plan the item for its ``due`` (not 0). True if it is now the first."""
+        """Plan the item for its ``due`` (not 0), and for no earlier plan. True if it is now the first."""
+        self.cancel(item)
         self._seq += 1
-        heapq.heappush(self._heap, (item.due, self._seq, item))
-        return self._heap[0][2] is item
+        entry = self._planned[id(item)] = [item.due, self._seq, item]
+        heapq.heappush(self._heap, entry)
+        return self._heap[0] is entry
 
-    def cancelled(self) -> None:
-        """An item's planned time no longer holds."""
-        self._stale += 1
-        if self._stale > 8192 and self._stale * 3 > len(self._heap) * 2:
-            self._heap = [entry for entry in self._heap if entry[2].due == entry[0]]
-            heapq.heapify(self._heap)
-            self._stale = 0
+    def cancel(self, item: Timed) -> None:
+        """The item's planned time, if any, no longer holds."""
+        entry = self._planned.pop(id(item), None)
+        if entry is not None:
+            entry[2] = None
+            if len(self._heap) > 1024 and len(self._heap) > len(self._planned) * 4:
+                self._heap = [each for each in self._heap if each[2] is not None]
+                heapq.heapify(self._heap)
 
     def first(self) -> int:
         """When the first is due, in microseconds; 0: none."""
         heap = self._heap
-        while heap and heap[0][2].due != heap[0][0]:
+        while heap and heap[0][2] is None:
             heapq.heappop(heap)
-            self._stale = max(0, self._stale - 1)
-        return heap[0][0] if heap else 0
+        due: int = heap[0][0] if heap else 0
+        return due
 
     def pop_due(self, now: int) -> Timed | None:
         """Take the first item if it is due."""
         first = self.first()
         if first and first <= now:
-            return heapq.heappop(self._heap)[2]
+            item: Timed = heapq.heappop(self._heap)[2]
+            del self._planned[id(item)]
+            return item
         return None
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._planned)
