@@ -63,6 +63,8 @@ class AsyncHost(Host):
             self._broke_off(error)
         else:
             self.returned(result)
+        finally:
+            SCOPE.set(None)  # the context and what runs in it know each other: so both are freed at once
 
     def _broke_off(self, error: BaseException) -> None:
         """Left by something that is no `Exception`: as by a crash. The node runs the function again, unless it is stopping."""

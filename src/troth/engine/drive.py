@@ -17,7 +17,7 @@ from troth.core.move import FORCE, NO, Command, Event, Move, Poisoned, Recovered
 from troth.core.plan import Plan
 from troth.core.quick import State
 from troth.core.saga import begin, decide
-from troth.core.state import next_due
+from troth.core.state import Transaction, next_due
 from troth.engine.journal import Journal, Ticket
 from troth.engine.live import ACCEPTED, Live, Told, live_of, satisfied, satisfied_doc
 from troth.ports.errors import NotAccepted, StoreError
@@ -212,33 +212,31 @@ class Driver:
                 self._stored(live, ticket)
 
     def _stored(self, live: Live, ticket: Ticket) -> None:
-        rev, saga = ticket.rev, ticket.saga
-        live.durable_rev = rev
-        live.durable = saga
+        rev = live.durable_rev = ticket.rev
+        saga = live.durable = ticket.saga
+        doc = saga.doc
         if live.unlogged:
             live.unlogged = False
-            self.unlogged.pop(live.saga.doc.uid, None)
-        self.shell.transitioned(live)
-        if live.waiters and (live.eager or (saga is not None and saga.doc.state is not State.TRYING)):
-            self._tell(live)
+            self.unlogged.pop(doc.uid, None)
+        shell = self.shell
+        shell.transitioned(live)
+        if live.waiters and (live.eager or doc.state is not State.TRYING):
+            self._tell(live, doc)
         held = live.held
         while held and held[0][0] <= rev:
-            for command in held.popleft()[1]:
-                self.shell.perform(live, command)
-        if saga is not None and saga.doc.finished:
+            for command in held.pop(0)[1]:
+                shell.perform(live, command)
+        if doc.finished:
             self.forget(live)
+            live.host = None  # they know each other: memory would only be freed when the collector comes by
 
-    def _tell(self, live: Live) -> None:
-        durable = live.durable
-        if durable is None:
-            return
-        doc = durable.doc
-        waiters = live.waiters
-        told = [w for w in waiters if satisfied_doc(doc, w[0])]
-        if told:
-            live.waiters = [w for w in waiters if w not in told]
-            for _, callback in told:
-                callback(live)
+    def _tell(self, live: Live, durable: Transaction) -> None:
+        waiters, live.waiters = live.waiters, []
+        for waiter in waiters:
+            if satisfied_doc(durable, waiter[0]):
+                waiter[1](live)
+            else:
+                live.waiters.append(waiter)
 
     def _lose(self, live: Live, *, began: bool) -> None:
         self.forget(live)
