@@ -37,7 +37,10 @@ class Timers:
         self._seq = 0
 
     def plan(self, item: Timed) -> bool:
-        """Plan the item for its ``due`` (not 0), and for no earlier plan. True if it is now the first."""
+        """Plan the item for its ``due`` (not 0), instead of what was planned for it.
+
+        True if its entry is the heap's first now; behind a stale one it needn't be looked at before that one's time.
+        """
         self.cancel(item)
         self._seq += 1
         entry = self._planned[id(item)] = [item.due, self._seq, item]
