@@ -120,6 +120,8 @@ def recovered(draft: Draft, event: Recovered) -> None:
     draft.run = NO_RUN
     for index, branch in enumerate(draft.branches):
         unknown = branch.unknown or branch.fate is Fate.CALLING
+        if branch.fate is Fate.IDLE:
+            continue  # never called, as far as the log knows; what it could not know comes next
         slow = branch.stuck and (branch.due or branch.calling)  # its slow retries go on at once; what must not be repeated isn't
         draft.put(index, calling=False, due=event.now if slow else 0, spent=0, unknown=unknown)
     if draft.plan.form == "graph" and draft.doc.phase is not State.CANCELLING:  # the forced cancel carried all that was reached

@@ -36,6 +36,10 @@ class Breather:
             self._wall, self._computed = time.perf_counter_ns(), time.thread_time_ns()
             self.loop.call_later(FIRST_LOOK, self._look)
 
+    def breathe(self) -> None:
+        """Give way now."""
+        time.sleep(BREATH)
+
     def ended(self) -> None:
         """It is done."""
         self.working -= 1
@@ -46,6 +50,6 @@ class Breather:
             return
         wall, computed = time.perf_counter_ns(), time.thread_time_ns()
         if (computed - self._computed) * 2 > wall - self._wall:
-            time.sleep(BREATH)
+            self.breathe()
         self._wall, self._computed = wall, computed
         self.loop.call_later(LOOK_AGAIN, self._look)

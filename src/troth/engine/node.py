@@ -32,6 +32,8 @@ from troth.ports.store import BatchOutcome, Store
 
 log = logging.getLogger("troth")
 T = TypeVar("T")
+LARGE_GROUP = 160
+"""Forced writes that are worth a commit of their own while the loop is busy."""
 LONG_PAUSE = 1_000_000
 """Microseconds that a function without a caller may hold a thread for while it waits for a retry."""
 
@@ -183,10 +185,17 @@ class Node:
     # --- the journal's thread
 
     def journal_waits(self) -> None:
-        """Look at the journal at the end of this turn of the loop, so that whatever this turn brings is one batch."""
+        """Look at the journal at the end of this turn of the loop, so that whatever this turn brings is one batch.
+
+        A large group doesn't wait for a long turn to end: it is committed while the turn goes on.
+        """
         if not self._pump_planned:
             self._pump_planned = True
             self.loop.call_soon(self._pump)
+        elif self.driver.journal.forced >= LARGE_GROUP and not self.driver.journal.stepping:
+            self._pump()
+            self._pump_planned = True  # the planned look still comes
+            self.breather.breathe()
 
     def _pump(self) -> None:
         self._pump_planned = False

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from troth.core import limits
+from troth.core.draft import REMEMBER
 from troth.core.move import Resolve, Retry
 from troth.core.plan import Plan
 from troth.core.quick import State
@@ -46,8 +47,8 @@ def missing_code(registry: Registry, record: Record) -> tuple[Plan | None, str]:
             return plan, f"{doc.definition} as it was ({', '.join(recorded)})"
     else:
         names = [branch.name for branch in doc.branches]
-    missing = sorted({name for name in names if name != "troth.remember" and registry.participant(name) is None})
-    return plan, ", ".join(missing)
+    missing = [name for name in names if name != REMEMBER and registry.participant(name) is None]
+    return plan, ", ".join(sorted(set(missing))) if missing else ""
 
 
 def same_steps(registry: Registry, plan: Plan, branches: tuple[object, ...]) -> bool:
@@ -110,21 +111,32 @@ class Sweeper:
             self.grant(wish)
 
     async def adopt_all(self) -> None:
-        """Take over, page by page, what nobody alive owns and this node has code for; a page is read while one is driven."""
+        """Take over, page by page, what nobody alive owns and this node has code for.
+
+        While one page is driven the next one is claimed and the one after it is read.
+        """
+        ours: list[tuple[Record, Plan]] = []
         page = await self.unfinished(0)
-        while page and not self.node.stopping:
-            following = self.node.loop.create_task(self.unfinished(page[-1].seq))
-            try:
-                await self.adopt(page)
-            finally:
-                page = await following
+        try:
+            while page and not self.node.stopping:
+                following = self.node.loop.create_task(self.unfinished(page[-1].seq))
+                claiming = self.node.loop.create_task(self.adopt(page))
+                await asyncio.sleep(0)  # both are on their way to the store
+                self.drive_all(ours)
+                ours = []
+                try:
+                    ours = await claiming
+                finally:
+                    page = await following
+        finally:
+            self.drive_all(ours)
 
     async def unfinished(self, after: int) -> list[Record]:
         """A page of what nobody alive owns."""
         return await self.node.io(self.node.store.unfinished, after, limits.ADOPT_PAGE)
 
-    async def adopt(self, page: list[Record]) -> None:
-        """Take over those of a page that can be driven here; note what the others wait for."""
+    async def adopt(self, page: list[Record]) -> list[tuple[Record, Plan]]:
+        """Become the owner of those of a page that can be driven here; note what the others wait for."""
         plans: dict[bytes, tuple[Plan, Record]] = {}
         waiting: list[tuple[bytes, str]] = []
         for record in page:
@@ -137,10 +149,14 @@ class Sweeper:
                 plans[record.uid] = (plan, record)
         if waiting:
             await self.node.io(self.node.store.set_waiting, waiting)
-        if plans:
-            for uid in await self.claim(plans):
-                plan, record = plans[uid]
-                self.drive(record, plan, record.claims + 1)
+        if not plans:
+            return []
+        return [(record, plan) for plan, record in [plans[uid] for uid in await self.claim(plans)]]
+
+    def drive_all(self, ours: list[tuple[Record, Plan]]) -> None:
+        """Go on with what is ours now."""
+        for record, plan in ours:
+            self.drive(record, plan, record.claims + 1)
 
     async def claim(self, plans: dict[bytes, tuple[Plan, Record]]) -> list[bytes]:
         """Make this node the owner of these rows. Without an answer it may own rows that nobody drives: looked for later."""
