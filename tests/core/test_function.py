@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from tests.core.telling import Story, Word, function, pivot, step
+from troth.core import limits
 from troth.core.move import Recalled, Remembered
 
 UNKNOWN, REFUSED, NOT_DONE, DONE = Word.UNKNOWN, Word.REFUSED, Word.NOT_DONE, Word.DONE
@@ -64,6 +65,20 @@ def test_past_the_pivot_a_person_is_asked() -> None:
     story.crashes()
     told = story.call("pay")
     assert told == "failed (forced): book=done pay=done; stop, alert needs_attention"
+
+
+def test_a_slow_repetition_that_comes_to_its_end_confirms() -> None:
+    """What failed again and again past its pivot is still tried, slowly, and ends without a person once its own code works."""
+    story = Story(function(pivot()))
+    story.call("pay")
+    story.done("pay")
+    for _ in range(limits.RETRIES_AFTER_DECISION):
+        story.raises()
+        story.wait(limits.SLOW_RETRY)
+        story.call("pay")
+    assert story.saga.state == "failed"
+    story.returns()
+    assert (story.saga.state, story.saga.doc.stuck) == ("confirmed", "")
 
 
 def test_tasks_are_matched_each_for_itself() -> None:

@@ -250,7 +250,8 @@ def returned(draft: Draft, event: Returned) -> None:
         mismatch(draft, f"step {index + 1} was {branch.name}{args_text(branch.args)}, the code now ends without calling it")
         return
     draft.run = structs.replace(draft.run, live=False)
-    draft.set(returned=True, result=event.result)
+    draft.set(returned=True, result=event.result, stuck="")  # a slow repetition came to its end after all
+    unstick(draft)
     draft.ride()
     go_on(draft)
 

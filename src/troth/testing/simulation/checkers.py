@@ -144,7 +144,8 @@ def honest_restarts(end: End) -> Problems:
 def all_ended(end: End) -> Problems:
     """L1, L2: every transaction ends, or was closed by a person for a reason that only a person can settle."""
     for doc in end.docs.values():
-        if doc.state in FINAL or doc.closed:
+        waits_for_a_person = doc.state is State.FAILED and for_a_person(doc)
+        if doc.state in FINAL or doc.closed or waits_for_a_person:
             continue
         yield "L1", f"{doc.gid} is still {doc.state} ({doc.reason}): {unsettled(doc)}"
 
