@@ -25,10 +25,8 @@ from troth.core import limits
 from troth.core.words import Role
 from troth.engine.live import Live
 from troth.engine.node import Node
-from troth.engine.runs import RunOver
 from troth.ports.caller import Call
 from troth.ports.errors import DefinitionError, NotAccepted, WrongColour
-from troth.ports.store import LedgerEntry
 
 if TYPE_CHECKING:
     from troth.app.troth import Troth
@@ -302,6 +300,3 @@ def inlined_sync(scope: FunctionScope, host: SyncHost, saga: Saga[Any, Any], arg
         raise
     finally:
         scope.collectors = outer
-
-
-__all__ = ["LedgerEntry", "RunOver", "invoke_saga", "invoke_step"]

@@ -7,7 +7,7 @@ only the present run of a function knows.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import Raw
@@ -165,8 +165,3 @@ def next_due(saga: Saga) -> int:
     if doc.phase is State.TRYING and not (doc.doom or doc.stuck or doc.resolving) and (not due or doc.deadline < due):
         due = doc.deadline
     return due
-
-
-def as_json(doc: Transaction) -> Any:
-    """The transaction as plain JSON values, for people and programs that read the log."""
-    return msgspec.json.decode(msgspec.json.encode(doc))

@@ -145,11 +145,6 @@ class Journal:
         waiting = len(self.waiting)
         return waiting + sum(len(b) for b in self.retry) if self.retry else waiting
 
-    @property
-    def busy(self) -> bool:
-        """A step is under way, or something forced waits."""
-        return self.under_way is not None or bool(self.forced) or bool(self.retry) or bool(self.unknown)
-
     # --- the store's turn
 
     def next_step(self, now: int) -> Step:
