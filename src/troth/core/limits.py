@@ -16,6 +16,10 @@ PAYLOAD_BYTES: Final = 1024 * 1024
 """Bytes of one encoded input, argument set or result: stored with every write that carries it."""
 REASON_LENGTH: Final = 1_000
 """Characters kept of a reason: it is shown, stored and sent."""
+RESULT_HEADER_BYTES: Final = 2_048
+"""Bytes of a result that is sent along in a header: servers allow 4 to 8 KiB of them in all."""
+ANSWER_BYTES: Final = 64 * 1024
+"""Bytes read of one HTTP answer; a longer one is unknown and its connection is closed."""
 PLACE_DEPTH: Final = 16
 """Nested gathers in one saga."""
 TRAIL_LENGTH: Final = 24

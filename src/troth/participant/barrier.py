@@ -21,7 +21,7 @@ from troth.core.barrier import ALERT, Keep, Kind, Outcome, Row, Verdict
 from troth.core.reply import NULL, Reply
 from troth.core.words import Op, Word
 from troth.participant import statements as sql
-from troth.participant.meaning import PROGRAMMING_ERRORS, in_words, reply_to, shortened
+from troth.participant.meaning import PROGRAMMING_ERRORS, in_words, reply_to
 from troth.ports.caller import Call
 from troth.ports.database import (
     Answer,
@@ -37,6 +37,7 @@ from troth.ports.database import (
     RunEffect,
     Script,
 )  # fmt: skip
+from troth.wire.reason import shortened
 
 TRIES: Final = 6
 """Runs of the whole local transaction in one call: conflicts with others are ordinary, endless ones are not."""

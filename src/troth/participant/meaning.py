@@ -17,10 +17,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from troth.core import limits
 from troth.core.reply import Reply
 from troth.core.words import Word
 from troth.ports.errors import DefinitionError, LimitExceeded, Ongoing, PayloadError, Refused
+from troth.wire.reason import shortened
 
 PROGRAMMING_ERRORS: Final[tuple[type[BaseException], ...]] = (TypeError, NameError, AttributeError, ImportError)
 """What the same call again can't cure; a user may name others."""
@@ -62,10 +62,3 @@ def in_words(exc: BaseException) -> str:
         said = ""
     name = type(exc).__name__
     return shortened(f"{name}: {said}" if said else name)
-
-
-def shortened(reason: object) -> str:
-    """A reason that every database can store: at most `limits.REASON_LENGTH` characters, no NUL, no lone surrogate."""
-    text = str(reason).replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return text if len(text) <= limits.REASON_LENGTH else text[: limits.REASON_LENGTH - 1] + "…"
