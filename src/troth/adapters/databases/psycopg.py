@@ -12,13 +12,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from troth.adapters.databases.dialects import postgres
 from troth.adapters.databases.driving import adrive, drive
 from troth.adapters.databases.pool import AsyncPool, Pool
 from troth.adapters.databases.psycopg_connection import AsyncStepConnection, StepConnection
 from troth.adapters.databases.psycopg_faults import CannotConnectError, PostgresFaults
 from troth.adapters.databases.psycopg_session import AsyncSession, SyncSession
 from troth.core import limits
-from troth.ports.database import AsyncEffect, Begin, Commit, Dialect, Effect, Rollback, Script
+from troth.ports.database import AsyncEffect, Begin, Commit, Effect, Rollback, Script
 from troth.ports.errors import ConfigurationError, DefinitionError
 
 T = TypeVar("T")
@@ -29,15 +30,6 @@ CONNECT_TIMEOUT: Final = 10
 """Seconds to connect, unless the target says."""
 _BEGIN: Final = Begin(write=True, patience=limits.PARTICIPANT_TIMEOUT)
 ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
-TABLES: Final = (
-    "SELECT pg_advisory_xact_lock(8390880603146837)",  # two who create a table at once fail, IF NOT EXISTS or not
-    """CREATE TABLE IF NOT EXISTS troth_barrier (uid bytea NOT NULL, branch text COLLATE "C" NOT NULL,
-    op text COLLATE "C" NOT NULL, outcome text NOT NULL, payload_hash bytea NOT NULL, result bytea,
-    reason text NOT NULL DEFAULT '', begun bigint NOT NULL, log text COLLATE "C" NOT NULL,
-    created timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (uid, branch, op))""",
-    "CREATE INDEX IF NOT EXISTS troth_barrier_begun ON troth_barrier (log, begun)",
-    """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log text COLLATE "C" PRIMARY KEY, mark bigint NOT NULL)""",
-)
 
 
 class PostgresDriver:
@@ -66,9 +58,7 @@ class PostgresDriver:
         self._settings: dict[str, Any] = settings
         self._size = pool_size
         self._begin = f"BEGIN ISOLATION LEVEL {isolation.upper()}; SET LOCAL lock_timeout = "
-        # An older snapshot may not see a purge mark that was moved since, so the row is locked, which fails then.
-        share = "" if isolation == "read committed" else " FOR SHARE"
-        self.dialect = Dialect(TABLES, lock=" FOR UPDATE", share=share, skip=" FOR UPDATE SKIP LOCKED")
+        self.dialect = postgres(isolation)
         self._graveyard: list[Any] = []
         self._fresh()
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
+from troth.adapters.databases.dialects import SQLITE
 from troth.adapters.databases.driving import drive
 from troth.adapters.databases.pool import Pool
 from troth.adapters.databases.sqlite3_connection import StepConnection, connect
@@ -19,7 +20,6 @@ from troth.ports.database import (
     AsyncEffect,
     Begin,
     Commit,
-    Dialect,
     Discard,
     Effect,
     Execute,
@@ -35,15 +35,6 @@ T = TypeVar("T")
 
 CONNECTIONS: Final = 64
 """Connections at a time: one writes, the others read or wait."""
-TABLES: Final = (
-    """CREATE TABLE IF NOT EXISTS troth_barrier (uid BLOB NOT NULL, branch TEXT NOT NULL, op TEXT NOT NULL,
-    outcome TEXT NOT NULL, payload_hash BLOB NOT NULL, result BLOB, reason TEXT NOT NULL DEFAULT '',
-    begun INTEGER NOT NULL, log TEXT NOT NULL, created TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    PRIMARY KEY (uid, branch, op)) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS troth_barrier_begun ON troth_barrier (log, begun)",
-    """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log TEXT NOT NULL PRIMARY KEY, mark INTEGER NOT NULL)
-    WITHOUT ROWID""",
-)
 _BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _SPOILS: Final = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOTADB})
 
@@ -203,7 +194,7 @@ class SqliteDriver:
     """
 
     colours = frozenset({"sync"})
-    dialect = Dialect(TABLES)
+    dialect = SQLITE
     faults = SqliteFaults()
 
     def __init__(self, target: str) -> None:
