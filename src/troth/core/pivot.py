@@ -7,7 +7,7 @@ from troth.core.draft import Draft
 from troth.core.driving import ask, fail, send, settle
 from troth.core.move import Replied
 from troth.core.quick import Fate, Op, Role
-from troth.core.retry import pause
+from troth.core.retry import pause, pause_until
 from troth.core.unwind import cancel
 
 
@@ -58,7 +58,8 @@ def pivot_missed(draft: Draft, event: Replied) -> None:
     elif branch.op is Op.ACTION and (doc.doom or used_up) and branch.unknown:
         settle_doubt(draft, index)
     else:
-        draft.put(index, due=draft.at + pause(branch.spent, spec.interval, event.jitter))
+        least = pause(branch.spent, spec.interval, event.jitter)
+        draft.put(index, due=draft.at + pause_until(event.reply.after, least, event.jitter))
 
 
 def ask_pivot(draft: Draft, index: int) -> None:

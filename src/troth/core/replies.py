@@ -10,7 +10,7 @@ from troth.core.graph import moved_on_graph
 from troth.core.move import Alert, Replied
 from troth.core.pivot import pivot_missed
 from troth.core.quick import Fate, Op, Role, State, Word
-from troth.core.retry import ongoing_pause, pause
+from troth.core.retry import ongoing_pause, pause, pause_until
 from troth.core.state import Branch
 from troth.core.unwind import cancel, unwind
 
@@ -110,7 +110,7 @@ def missed(draft: Draft, event: Replied) -> None:
         draft.emit(Alert("misconfigured", index, reply.reason))
     if unknown and not branch.unknown:
         draft.ride()
-    draft.put(index, unknown=unknown, spent=branch.spent + 1, reason=reply.reason)
+    draft.put(index, unknown=unknown, spent=branch.spent + (not reply.free), reason=reply.reason)
     if draft.doc.phase is State.CANCELLING:
         if not unknown:
             settle(draft, index, Fate.NOT_DONE, reason=reply.reason)
@@ -129,7 +129,13 @@ def again_or_fail(draft: Draft, event: Replied) -> None:
     if branch.stuck or branch.spent >= limits.RETRIES_AFTER_DECISION or not event.reply.retry:
         fail(draft, index, branch.reason)
     else:
-        draft.put(index, due=draft.at + pause(branch.spent, draft.spec(index).interval, event.jitter))
+        draft.put(index, due=draft.at + pause_after(draft, event))
+
+
+def pause_after(draft: Draft, event: Replied) -> int:
+    """Microseconds until the next call: the policy's pause, or longer if the participant asked for it."""
+    least = pause(draft.branches[event.branch].spent, draft.spec(event.branch).interval, event.jitter)
+    return pause_until(event.reply.after, least, event.jitter)
 
 
 def again_or_give_up(draft: Draft, event: Replied) -> None:
@@ -137,7 +143,7 @@ def again_or_give_up(draft: Draft, event: Replied) -> None:
     index = event.branch
     branch, spec = draft.branches[index], draft.spec(index)
     if branch.spent < spec.attempts and event.reply.retry:
-        draft.put(index, due=draft.at + pause(branch.spent, spec.interval, event.jitter))
+        draft.put(index, due=draft.at + pause_after(draft, event))
     elif not branch.unknown:
         settle(draft, index, Fate.NOT_DONE, reason=branch.reason)
     elif draft.plan.form == "graph":
@@ -179,5 +185,5 @@ def undo_replied(draft: Draft, event: Replied) -> None:
         if reply.word in (Word.REFUSED, Word.CONFLICT):
             kind = "refused_not_allowed" if reply.word is Word.REFUSED else "misconfigured"
             draft.emit(Alert(kind, index, reply.reason))
-        draft.put(index, spent=branch.spent + 1, reason=reply.reason)
+        draft.put(index, spent=branch.spent + (not reply.free), reason=reply.reason)
         again_or_fail(draft, event)

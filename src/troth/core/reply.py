@@ -18,8 +18,9 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     :param word: done, refused, ongoing, not_done, unknown, conflict or (to seal only) sealed.
     :param result: with done, the encoded result.
     :param reason: why, in words; for refused what the customer may be told.
-    :param after: with ongoing (and unknown), seconds until it should be asked again.
+    :param after: with ongoing, unknown and not_done, seconds until it should be asked again at the earliest.
     :param retry: False where the same call again can't do better (a programming error).
+    :param free: it wasn't called, and that is nobody's attempt: its destination is known to be down.
     :param cause: the exception behind it, if it happened in this process; never stored.
     """
 
@@ -28,4 +29,5 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     reason: str = ""
     after: float | None = None
     retry: bool = True
+    free: bool = False
     cause: Any = None

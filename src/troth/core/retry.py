@@ -24,6 +24,17 @@ def pause(spent: int, first: float, jitter: float, cap: float = limits.RETRY_CAP
     return micros(grown * (1.0 - jitter / 2.0))
 
 
+def pause_until(after: float | None, least: int, jitter: float) -> int:
+    """The pause, or what the participant asked for if that is longer, within bounds; jitter adds up to a quarter.
+
+    :param after: seconds that it asked for, or None.
+    :param least: the pause by policy, in microseconds.
+    """
+    if after is None:
+        return least
+    return max(least, micros(min(max(after, 0.0), limits.ONGOING_CAP) * (1.0 + jitter / 4.0)))
+
+
 def ongoing_pause(after: float | None) -> int:
     """Microseconds until an ongoing branch is asked again; what it asked for, within bounds."""
     wanted = limits.ONGOING_INTERVAL if after is None else after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from troth.core.draft import Draft
-from troth.core.driving import FORWARD, NOTHING_OWED, finish, send
+from troth.core.driving import FORWARD, NOTHING_OWED, finish, send, settle
 from troth.core.move import Stop
 from troth.core.quick import Fate, Op, State
 from troth.core.state import NO_RUN
@@ -27,7 +27,10 @@ def cancel(draft: Draft, reason: str, step: str = "") -> None:
     draft.set(state=State.CANCELLING, phase=State.CANCELLING, reason=reason, step=step, doom="", due=0, stuck="")
     for index, branch in enumerate(draft.branches):
         if branch.due and branch.op in FORWARD:
-            draft.put(index, due=0, stuck=False)
+            if branch.fate is Fate.CALLING and not branch.unknown:  # it waits for its retry, and none of its calls happened
+                settle(draft, index, Fate.NOT_DONE, reason=branch.reason)
+            else:
+                draft.put(index, due=0, stuck=False)
     force_cancel(draft)
     stop_run(draft)
     unwind(draft)
