@@ -13,7 +13,8 @@ from troth.core.move import Alert, Call, Event, Recovered, Replied, Resolve, Ret
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.reply import Reply
 from troth.core.retry import micros
-from troth.core.saga import begin, decide
+from troth.core.rules import decide
+from troth.core.saga import begin
 from troth.core.state import Saga, next_due
 from troth.core.words import Fate, Op, Role, State, Word
 

@@ -10,7 +10,7 @@ from msgspec import structs
 
 from tests.cli.logs import PLAN, Log, now
 from troth.core.move import Event, Resolve, Retry
-from troth.core.saga import decide
+from troth.core.rules import decide
 from troth.core.state import Saga, Transaction
 from troth.core.words import State
 from troth.engine.live import doc_of

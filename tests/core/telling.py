@@ -27,7 +27,8 @@ from troth.core.move import (
 )
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.reply import Reply
-from troth.core.saga import begin, decide
+from troth.core.rules import decide
+from troth.core.saga import begin
 from troth.core.state import Branch, Saga
 from troth.core.words import Op, Role, Word
 

@@ -19,7 +19,7 @@ from tests.core.telling import (
     step,
 )
 from troth.core.move import Poisoned, Recovered
-from troth.core.saga import decide, pending
+from troth.core.rules import decide, pending
 from troth.core.state import Saga
 from troth.core.words import State
 

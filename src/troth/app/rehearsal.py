@@ -18,7 +18,7 @@ from troth.app.coroutines import AsyncHost
 from troth.app.threads import SyncHost
 from troth.core.ids import ROOT
 from troth.core.move import Answer, Called, Command, Event, Raised, Recovered, Resume, Returned, Start, Stop
-from troth.core.saga import decide
+from troth.core.rules import decide
 from troth.engine.live import Live
 from troth.engine.participants import Host
 from troth.engine.runs import RunOver

@@ -42,6 +42,7 @@ class Row(msgspec.Struct, frozen=True):
 
     :param payload_hash: `payload_hash` of the arguments it was called with; empty for a tombstone.
     :param result: the encoded result; NULL while there is none.
+    :param reason: of a refusal; of a done try, the ids of the children that it called (`noted`).
     :param begun: the transaction's begin, in microseconds.
     :param log: the id of the log that the transaction is in.
     """
@@ -283,7 +284,7 @@ def quoted(row: Row, op: Op) -> Reply:
     """What a row says, as a reply to *op*; a sealed one says ``sealed`` to a seal and a final no to all others."""
     match row.outcome:
         case Outcome.DONE:
-            return Reply(Word.DONE, result=row.result)
+            return Reply(Word.DONE, result=row.result, children=tuple(row.reason.split("\n")) if row.reason else ())
         case Outcome.REFUSED:
             return Reply(Word.REFUSED, reason=row.reason)
         case Outcome.ONGOING:
@@ -321,6 +322,12 @@ _ANSWERS: Final[dict[Verdict, Reply]] = {
 def tombstone(begun: int, log: str) -> Row:
     """The origin row of a branch made impossible."""
     return Row(Outcome.SEALED, begun=begun, log=log)
+
+
+def noted(outcome: Outcome, reply: Reply) -> str:
+    """What a row's reason holds: why it was refused; of a done try its kept run's children, a line each (P15)."""
+    done = "\n".join(reply.children)
+    return done if outcome is Outcome.DONE else reply.reason if outcome is Outcome.REFUSED else ""
 
 
 def stored_result(op: Op, origin: Row | None, told: Raw | None) -> Raw | None:

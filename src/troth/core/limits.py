@@ -26,6 +26,8 @@ TRAIL_LENGTH: Final = 24
 """Attempts kept per branch for the timeline; the first and the newest stay."""
 CHUNK_BRANCHES: Final = 32
 """Branches stored per chunk: a write rewrites only the chunks it changed."""
+TRIES_AT_ONCE: Final = 16
+"""Tries of one declared transaction under way: the rest need not be made, nor cancelled, once one says no."""
 
 COORDINATOR_TIMEOUT: Final = 30.0
 """Seconds; bounds the undecided part of a transaction."""

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from troth.core.reply import Reply
+from troth.core.reply import NULL, Reply
 from troth.core.state import Saga
 from troth.core.words import Op
 
@@ -108,6 +108,39 @@ class Doomed(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Registered(msgspec.Struct, frozen=True, gc=False):
+    """A TCC's initiator, or one of its tries, calls a participant: a branch joins the transaction.
+
+    :param id: ``place/name#occurrence``; the place is the id of the branch whose try calls, or the initiator's. One that is
+        registered already attaches: a call that is made again is the same branch.
+    """
+
+    now: int
+    id: str
+    name: str
+    args: Raw
+
+
+class Submitted(msgspec.Struct, frozen=True, gc=False):
+    """A TCC's initiator has come to its end and wants all confirmed.
+
+    :param branches: the ids of all that it called, or tried to.
+    :param result: its value, kept with the outcome.
+    """
+
+    now: int
+    branches: tuple[str, ...]
+    result: Raw = NULL
+
+
+class Aborted(msgspec.Struct, frozen=True, gc=False):
+    """A TCC's initiator was left by an exception, stopped waiting for an answer, or is gone."""
+
+    now: int
+    reason: str
+    step: str = ""
+
+
 class Retry(msgspec.Struct, frozen=True, gc=False):
     """A person asks for another round."""
 
@@ -130,7 +163,7 @@ class Poisoned(msgspec.Struct, frozen=True, gc=False):
 
 Event = (
     Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned
-    | Rerun | Recovered | Doomed | Retry | Resolve | Poisoned
+    | Rerun | Recovered | Doomed | Registered | Submitted | Aborted | Retry | Resolve | Poisoned
 )
 
 # --- commands: what is asked of the world

@@ -57,19 +57,21 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A saga's definition.
+    """A transaction's definition.
 
-    :param steps: the graph's nodes in an order where each stands after those it waits for; empty for a function.
+    :param form: of a saga ``graph`` or ``function``, of a tcc ``declared`` (all branches at the begin) or ``open``.
+    :param steps: the graph's nodes in an order where each stands after those it waits for; empty for other forms.
     :param pivot: index of the pivot, or -1.
     :param retriables: True if any node is retriable.
-    :param lookup: for a function: the step of that (stored) name, aliases included, or None if there is no code for it.
+    :param lookup: but for a graph: the step of that (stored) name, aliases included, or None if there is no code for it.
     :param same: for a function: whether two encoded argument sets of the named step are equal after decoding.
     :param returns: for a graph: makes the saga's result; None: an object of the results by step name.
     :param recover: after a crash, run the function again (``run``) or cancel.
+    :param pattern: whose rules it follows.
     """
 
     name: str
-    form: Literal["graph", "function"]
+    form: Literal["graph", "function", "declared", "open"]
     steps: tuple[Node, ...] = ()
     pivot: int = -1
     retriables: bool = False
@@ -78,3 +80,4 @@ class Plan(msgspec.Struct, frozen=True):
     returns: Bind | None = None
     timeout: float = limits.COORDINATOR_TIMEOUT
     recover: Literal["run", "cancel"] = "run"
+    pattern: Literal["saga", "tcc"] = "saga"

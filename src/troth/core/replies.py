@@ -179,11 +179,18 @@ def undo_replied(draft: Draft, event: Replied) -> None:
             unwind(draft)
         else:
             go_on(draft)
-    elif reply.word is Word.ONGOING:
-        draft.put(index, due=draft.at + ongoing_pause(reply.after))
     else:
-        if reply.word in (Word.REFUSED, Word.CONFLICT):
-            kind = "refused_not_allowed" if reply.word is Word.REFUSED else "misconfigured"
-            draft.emit(Alert(kind, index, reply.reason))
-        draft.put(index, spent=branch.spent + (not reply.free), reason=reply.reason)
-        again_or_fail(draft, event)
+        not_yet(draft, event)
+
+
+def not_yet(draft: Draft, event: Replied) -> None:
+    """What can only be done (an undo, a confirm) isn't: ask again. A refusal is not allowed: tell a person, then as unknown."""
+    index, reply = event.branch, event.reply
+    if reply.word is Word.ONGOING:
+        draft.put(index, due=draft.at + ongoing_pause(reply.after))
+        return
+    if reply.word in (Word.REFUSED, Word.CONFLICT):
+        kind = "refused_not_allowed" if reply.word is Word.REFUSED else "misconfigured"
+        draft.emit(Alert(kind, index, reply.reason))
+    draft.put(index, spent=draft.branches[index].spent + (not reply.free), reason=reply.reason)
+    again_or_fail(draft, event)

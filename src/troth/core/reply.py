@@ -21,6 +21,7 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     :param after: with ongoing, unknown and not_done, seconds until it should be asked again at the earliest.
     :param retry: False where the same call again can't do better (a programming error).
     :param free: it wasn't called, and that is nobody's attempt: its destination is known to be down.
+    :param children: with a done try, the ids of the branches that its kept run called.
     :param cause: the exception behind it, if it happened in this process; never stored.
     """
 
@@ -31,3 +32,4 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     retry: bool = True
     free: bool = False
     cause: Any = None
+    children: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""`decide(state, event) -> Move`: the saga's rules in one pure function, for functions and graphs alike.
+"""The saga's rules, for functions and graphs alike; `troth.core.rules.decide` applies them.
 
 Sources: Garcia-Molina and Salem, *Sagas* (SIGMOD 1987) for compensation and backward recovery; Richardson, *Microservices
 Patterns* (2018), chapter 4, for compensable, pivot and retriable steps; Ongaro's raft library for "decide, persist, send".
@@ -29,10 +29,8 @@ from troth.core.function import (
 from troth.core.graph import mark_reached, resume_graph, start_graph
 from troth.core.move import (
     Abandoned,
-    Call,
     Called,
     Doomed,
-    Event,
     Move,
     Poisoned,
     Raised,
@@ -78,14 +76,6 @@ def begin(
         if force:
             draft.force()
         begin_run(draft)
-    return draft.move()
-
-
-def decide(saga: Saga, event: Event) -> Move:
-    """What follows from an event. Pure: the same state and event give the same move, and the state given is not changed."""
-    draft = Draft(saga, event.now)
-    if not saga.finished:
-        RULES[type(event)](draft, event)
     return draft.move()
 
 
@@ -214,11 +204,3 @@ RULES: dict[type, Callable[[Draft, Any], None]] = {
     Resolve: resolved,
     Poisoned: poisoned,
 }
-
-
-def pending(saga: Saga) -> tuple[Call, ...]:
-    """The calls that are owed now: what is in flight, derivable from the state alone."""
-    return tuple(Call(i, b.op, b.attempt) for i, b in enumerate(saga.doc.branches) if b.calling)
-
-
-__all__ = ["begin", "decide", "pending"]

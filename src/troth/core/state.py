@@ -68,7 +68,7 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     :param deadline: when its undecided part is over, in microseconds.
     :param reason: why it was cancelled or needs attention.
     :param step: the branch that caused it.
-    :param returned: the function has returned; ``result`` is its value.
+    :param returned: the function has returned (``result`` is its value); a tcc was submitted.
     :param doom: why it shall be cancelled as soon as the pivot, now in doubt, is settled.
     :param runs: times the function's own code failed past the pivot.
     :param due: when to run the function again, in microseconds; 0: not scheduled.
@@ -102,8 +102,8 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
     @property
     def pattern(self) -> str:
-        """Always ``saga``."""
-        return "saga"
+        """``saga`` or ``tcc``."""
+        return "saga" if self.form in ("graph", "function") else "tcc"
 
 
 class Run(msgspec.Struct, frozen=True):

@@ -82,3 +82,7 @@ class Fate(StrEnum):
     GAVE_UP = "gave_up"
     """Attempts used up and nobody knows whether it ran: its undo is owed."""
     COMPENSATED = "compensated"
+    CONFIRMED = "confirmed"
+    """Its try was done, and so is its confirm."""
+    CANCELLED = "cancelled"
+    """Its try was done or may have been, and its cancel is done."""

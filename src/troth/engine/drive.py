@@ -7,16 +7,17 @@ durable state only; a node that is fenced drops everything. No thread, no asynci
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from msgspec import Raw
 
-from troth.core import limits
+from troth.core import limits, tcc
 from troth.core.move import FORCE, NO, Command, Event, Move, Poisoned, Recovered, Tick
 from troth.core.plan import Plan
 from troth.core.quick import State
-from troth.core.saga import begin, decide
+from troth.core.rules import decide
+from troth.core.saga import begin
 from troth.core.state import Transaction, next_due
 from troth.engine.journal import Journal, Ticket
 from troth.engine.live import ACCEPTED, Live, Told, live_of, satisfied, satisfied_doc
@@ -106,11 +107,18 @@ class Driver:
     def begin(
         self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
         force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
+        branches: Sequence[tuple[str, str, Raw]] = (),
     ) -> Live:
-        """Take a new transaction: call `admit` first."""
+        """Take a new transaction: call `admit` first.
+
+        :param branches: of a declared tcc; see `troth.core.tcc.begin`.
+        """
         now = self.shell.now()
         begun = self.last_begin = max(now, self.last_begin + 1)
-        move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
+        if plan.pattern == "saga":
+            move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
+        else:
+            move = tcc.begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, branches=branches)
         live = Live(move.state, content, fresh=fresh)
         if host is not None:
             live.host = host(live)

@@ -86,8 +86,8 @@ class Live:
             doc = msgspec.structs.replace(doc, branches=branches[: limits.CHUNK_BRANCHES])
         self.written = branches
         write = Write(
-            doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, "saga", doc.definition, doc.state._value_, doc.begun,
-            self.updated, doc.finished, self.content, encode(doc), chunks,
+            doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, self.saga.plan.pattern, doc.definition,
+            doc.state._value_, doc.begun, self.updated, doc.finished, self.content, encode(doc), chunks,
         )  # fmt: skip
         self.inserted = True
         return write

@@ -289,7 +289,7 @@ class Node:
             reply = Reply(Word.UNKNOWN, reason=f"no code for step {name} in this process", retry=False)
             self.replied(live, index, op, command.attempt, reply)
             return
-        known = op is Op.COMPENSATE and branch.fate in (Fate.DONE, Fate.GAVE_UP)
+        known = op is not Op.ACTION and branch.fate in (Fate.DONE, Fate.GAVE_UP)
         request = Request(
             doc.uid, doc.gid, branch.id, op, name, command.attempt, branch.args, branch.result if known else None,
             doc.begun, self.mark, self.log_id, participant.timeout,

@@ -218,7 +218,7 @@ class Conversation:
         if settled.keep is Keep.NOTHING:
             yield Rollback()
             return settled.reply
-        fresh = own is None and settled.outcome is Outcome.DONE and heard.result == NULL
+        fresh = own is None and settled.outcome is Outcome.DONE and heard.result == NULL and not heard.children
         if settled.outcome is not None and not fresh:  # it was inserted as done, with no result
             yield from self.write(settled.outcome, settled.reply)
         if settled.seal_origin:
@@ -227,7 +227,7 @@ class Conversation:
         return settled.reply
 
     def effect(self, stored: Raw | None) -> Script[Reply]:
-        """The user's function: its result as done, its exception as what it means."""
+        """The user's function: its result as done, its exception as what it means. A try that called others gives a `Reply`."""
         self.called = True
         try:
             result = yield RunEffect(stored)
@@ -235,7 +235,7 @@ class Conversation:
             if self.faults.transient(error):
                 raise
             return reply_to(error, local_transaction=True, refuse_on=self.refuse_on, no_retry=self.no_retry)
-        return Reply(Word.DONE, result=result)
+        return result if isinstance(result, Reply) else Reply(Word.DONE, result=result)
 
     def still_ours(self, statement: str, heard: Reply) -> Script[None]:
         """End the savepoint. If it isn't there, the effect has ended the transaction it was in."""
@@ -290,8 +290,7 @@ class Conversation:
     def write(self, outcome: Outcome, reply: Reply) -> Script[None]:
         """Write the own row's outcome, with its result or reason."""
         result = bytes(reply.result) if outcome is Outcome.DONE else None
-        reason = reply.reason if outcome is Outcome.REFUSED else ""
-        params = (outcome.value, self.payload, result, reason, *self.key(self.call.op))
+        params = (outcome.value, self.payload, result, rules.noted(outcome, reply), *self.key(self.call.op))
         yield Execute(sql.UPDATE, params)
 
     def judge(self, own: Row | None, origin: Row | None = None, opposite: Row | None = None) -> Script[Verdict]:
