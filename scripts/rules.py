@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from msgspec import Raw
 
-from troth.core import barrier, barrier_table, limits
+from troth.core import barrier, barrier_table, limits, tcc
+from troth.core.draft import spec_of
 from troth.core.move import Alert, Call, Event, Recovered, Replied, Resolve, Retry, Tick
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.reply import Reply
@@ -21,6 +22,7 @@ from troth.core.words import Fate, Op, Role, State, Word
 START: Final = micros(1.0)
 WORDS: Final = (Word.DONE, Word.REFUSED, Word.ONGOING, Word.NOT_DONE, Word.UNKNOWN, Word.CONFLICT)
 PHASES: Final = ("before the decision", "pivot", "after it, forward", "backward")
+TCC_PHASES: Final = ("try", "confirm", "cancel")
 EXPLORED: Final = 30_000
 """States after which the exploration stops; the small saga's edges are all found long before."""
 
@@ -58,6 +60,22 @@ def cases(guarded: bool) -> dict[str, Case]:
     return dict(zip(PHASES, (Case(first, 0), Case(pivot, 1), Case(forward, 2), Case(backward, 0)), strict=True))
 
 
+def tcc_begun(guarded: bool) -> Saga:
+    """Two branches, declared, whose tries are under way."""
+    plan = Plan("sample", "declared", lookup=lambda name: StepSpec(name, guarded=guarded), pattern="tcc")
+    branches = [("0/A#1", "A", Raw(b"{}")), ("0/B#1", "B", Raw(b"{}"))]
+    return tcc.begin(plan, gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START, branches=branches).state
+
+
+def tcc_cases(guarded: bool) -> dict[str, Case]:
+    """By op, a TCC whose answer to it is awaited."""
+    first = tcc_begun(guarded)
+    tried = decide(first, answer(first, 0, Word.DONE)).state
+    confirming = decide(tried, answer(tried, 1, Word.DONE)).state
+    cancelling = decide(tried, answer(tried, 1, Word.REFUSED)).state
+    return dict(zip(TCC_PHASES, (Case(tried, 1), Case(confirming, 1), Case(cancelling, 0)), strict=True))
+
+
 def told(case: Case, word: Word, retry: bool) -> str:
     """What follows from the reply, in words."""
     before = case.saga
@@ -77,15 +95,15 @@ def told(case: Case, word: Word, retry: bool) -> str:
     if after.state is not before.state:
         said.append(f"→ **{after.state.value}**")
     calls = [c for c in (*move.now, *move.after_durable) if isinstance(c, Call) and c.branch != case.branch]
-    said += [f"{call.op.value} of the {'next' if call.branch > case.branch else 'earlier'} step" for call in calls]
+    where = ("next step", "earlier step") if before.plan.pattern == "saga" else ("other branch", "other branch")
+    said += [f"{call.op.value} of the {where[call.branch < case.branch]}" for call in calls]
     return "; ".join(said) or "nothing"
 
 
-def replies(guarded: bool, used_up: bool) -> Iterator[tuple[str, ...]]:
+def replies(by_phase: dict[str, Case], used_up: bool) -> Iterator[tuple[str, ...]]:
     """Rows of reply × phase."""
-    by_phase = cases(guarded)
     for word in WORDS:
-        yield (word.value, *(told(by_phase[phase], word, not used_up) for phase in PHASES))
+        yield (word.value, *(told(case, word, not used_up) for case in by_phase.values()))
 
 
 def verdicts() -> Iterator[tuple[str, ...]]:
@@ -125,12 +143,14 @@ def events(saga: Saga) -> Iterator[tuple[str, Event]]:
     yield "resolve", Resolve(START, "by hand")
 
 
-def edges() -> dict[tuple[State, State], set[str]]:
-    """Every change of state that `decide` makes, found by walking from the beginning."""
-    starts = [
-        begin(plan(guarded), gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START).state
-        for guarded in (True, False)
-    ]
+def saga_begun(guarded: bool) -> Saga:
+    """A saga of a compensable, a pivot and a retriable step."""
+    return begin(plan(guarded), gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START).state
+
+
+def edges(begun: Callable[[bool], Saga]) -> dict[tuple[State, State], set[str]]:
+    """Every change of state that `decide` makes, found by walking from the beginning, guarded and bare."""
+    starts = [begun(True), begun(False)]
     found: dict[tuple[State, State], set[str]] = {}
     seen, waiting = {signature(start) for start in starts}, deque(starts)
     while waiting and len(seen) < EXPLORED:
@@ -149,7 +169,8 @@ def signature(saga: Saga) -> tuple[object, ...]:
     """What of a state matters to what can follow."""
     doc = saga.doc
     parts = tuple((b.fate, b.unknown, b.op, b.calling, b.stuck, bool(b.due), min(b.spent, 3)) for b in doc.branches)
-    flags = (saga.plan.steps[0].spec.guarded, bool(doc.doom), bool(doc.stuck), bool(doc.resolving))
+    spec = spec_of(saga.plan.lookup, "A") if saga.plan.lookup else saga.plan.steps[0].spec
+    flags = (spec.guarded, bool(doc.doom), bool(doc.stuck), bool(doc.resolving))
     return (doc.state, doc.phase, flags, parts)
 
 

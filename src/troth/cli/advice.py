@@ -67,6 +67,9 @@ def what_to_settle(doc: Transaction, branch: Branch) -> str:
     """What a person would have to see to, for one branch."""
     named = f"{clean(branch.id)} {value(branch.args, 60)}"
     why = f" ({cut(clean(branch.reason), 80)})" if branch.reason else ""
+    if doc.pattern == "tcc" and doc.phase is not State.TRYING:
+        ended = "cancelled" if doc.phase is State.CANCELLING else "confirmed"
+        return f"see that {named} is {ended}{why}"
     if doc.phase is State.CANCELLING or branch.op == "compensate":
         return f"see that {named} is undone{why}"
     if doc.phase is State.CONFIRMING:

@@ -11,12 +11,13 @@ from troth.cli.plain import clean, cut, many, value
 from troth.core.draft import REMEMBER
 from troth.core.state import Branch, Transaction
 
+ENDING = {"compensate": "being undone", "cancel": "being cancelled", "confirm": "being confirmed"}
 SHOWN = 60
 """Branches shown unless all are asked for; open ones are always shown."""
 
 
 def tree_of(facts: Facts, width: int, *, full: bool) -> Tree:
-    """The tree. A task of a ``gather`` is a twig of its own."""
+    """The tree. A task of a ``gather`` is a twig of its own; what a try called hangs below it."""
     doc = facts.doc
     count, left = len(real(doc)), len(open_of(doc))
     open_text = f", {left} {'left open' if doc.closed else 'open'}" if left else ""
@@ -29,7 +30,7 @@ def tree_of(facts: Facts, width: int, *, full: bool) -> Tree:
             skipped += 1
             continue
         place = branch.id.rpartition("/")[0]
-        twig(twigs, place).add(line_of(doc, branch, width, full=full))
+        twigs[branch.id] = twig(twigs, place).add(line_of(doc, branch, width, full=full))
     if skipped:
         tree.add(Text(f"… {many(skipped, 'branch', 'branches')} more (--full)", "dim"))
     return tree
@@ -39,7 +40,7 @@ def twig(twigs: dict[str, Tree], place: str) -> Tree:
     """The tree's part for a place, made when its first branch comes."""
     found = twigs.get(place)
     if found is None:
-        above, _, last = place.rpartition(".")
+        above, _, last = place.rpartition("/" if "#" in place else ".")
         found = twigs[place] = twig(twigs, above).add(Text(place_text(last), "dim"))
     return found
 
@@ -75,8 +76,8 @@ def notes_of(doc: Transaction, branch: Branch) -> list[tuple[str, str]]:
         notes.append((f"open when it was closed: {branch.op} had not succeeded", ""))
     elif branch.stuck:
         notes.append((f"needs a person: {branch.op} does not succeed", "bold red"))
-    elif is_open(doc, branch) and branch.op == "compensate":
-        notes.append(("being undone", "yellow"))
+    elif is_open(doc, branch) and branch.op in ENDING:
+        notes.append((ENDING[branch.op], "yellow"))
     if branch.reason:
         notes.append((clean(branch.reason), ""))
     return notes

@@ -101,6 +101,8 @@ def is_open(doc: Transaction, branch: Branch) -> bool:
         return True
     if doc.phase is State.CANCELLING:
         return branch.fate is Fate.DONE
+    if doc.phase is State.CONFIRMING and doc.pattern == "tcc":
+        return branch.fate is Fate.DONE
     return branch.fate in (Fate.IDLE, Fate.HELD)
 
 

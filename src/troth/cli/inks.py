@@ -25,6 +25,8 @@ FATE = {
     "not_done": "yellow",
     "gave_up": "yellow",
     "compensated": "magenta",
+    "confirmed": "green",
+    "cancelled": "magenta",
 }
 WORD = {
     "done": "green",

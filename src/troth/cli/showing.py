@@ -79,12 +79,16 @@ def print_facts(facts: Facts, console: Console, now: int, *, full: bool) -> None
     print_lines(console, "what you can do", by_hand(facts))
 
 
+FORMS = {"function": "function saga", "graph": "declared saga", "declared": "declared tcc", "open": "tcc of an initiator"}
+"""How each form is called in a headline."""
+
+
 def headline(facts: Facts) -> Text:
     """The gid, its state and what it is an instance of."""
     text = Text(clean(facts.record.gid), "bold").append("  ").append_text(inks.state(facts.state))
     if str(facts.doc.phase) != facts.record.state and not facts.finished:
         text.append(f" while {facts.doc.phase}")
-    form = "function saga" if facts.doc.form == "function" else "declared saga"
+    form = FORMS.get(facts.doc.form, facts.doc.form)
     return text.append(f"  {clean(facts.record.definition)}").append(f" ({form})", "dim")
 
 

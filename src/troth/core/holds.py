@@ -66,7 +66,9 @@ def go_on(draft: Draft, ended: tuple[Fate, ...], op: Op, outcome: State) -> None
         if not branch.calling and not branch.due:
             send(draft, index, op)
     if over:
-        draft.set(state=outcome, phase=doc.phase, finished=draft.at, stuck="")
+        if outcome is State.CONFIRMED:
+            draft.set(reason="", step="")  # of what a confirm waited for meanwhile
+        draft.set(state=outcome, finished=draft.at, stuck="")
         draft.ride()
 
 

@@ -19,15 +19,43 @@ def check(saga: Saga) -> None:
     doc = saga.doc
     expect(saga, doc.state in (doc.phase, State.FAILED) or doc.state in FINAL, "the shown state fits the direction")
     expect(saga, (doc.state in FINAL) <= bool(doc.finished), "an outcome has a time")
+    if doc.state is State.FAILED and not doc.closed:
+        open_ends = bool(doc.stuck or doc.resolving) or any(b.stuck for b in draft.branches)
+        expect(saga, open_ends, "failed lists what is open")
+    if saga.plan.pattern == "tcc":
+        check_tcc(saga)
+    else:
+        check_saga(saga, draft)
+
+
+def check_tcc(saga: Saga) -> None:
+    """What must hold of a TCC."""
+    doc = saga.doc
+    fates = [b.fate for b in doc.branches]
+    expect(saga, len({b.id for b in doc.branches}) == len(fates), "S4: a branch is registered once")
+    if doc.phase is State.CONFIRMING:
+        expect(saga, all(f in (Fate.DONE, Fate.CONFIRMED) for f in fates), "S5: confirming means that every try is done")
+    else:
+        expect(saga, Fate.CONFIRMED not in fates, "S1: nothing is confirmed before that is decided")
+    if doc.phase is not State.CANCELLING:
+        expect(saga, Fate.CANCELLED not in fates, "S1: nothing is cancelled before that is decided")
+    if doc.state is State.CONFIRMED:
+        expect(saga, all(f is Fate.CONFIRMED for f in fates), "S1: confirmed means that every branch is")
+    if doc.state is State.CANCELLED:
+        open_fates = (Fate.DONE, Fate.CALLING)
+        owed = any(b.fate in open_fates or (b.fate is Fate.IDLE and b.unknown) for b in doc.branches)
+        expect(saga, not owed, "S1: cancelled means that nothing is held")
+
+
+def check_saga(saga: Saga, draft: Draft) -> None:
+    """What must hold of a saga."""
+    doc = saga.doc
     if doc.state is State.CONFIRMED:
         expect(saga, all_settled(draft), "S1: confirmed means settled")
         if saga.plan.form == "graph":
             expect(saga, all(b.fate is Fate.DONE for b in draft.branches), "S1: a confirmed graph is done throughout")
     if doc.state is State.CANCELLED:
         expect(saga, not any(owes_undo(draft, i) for i in range(len(draft.branches))), "S1: cancelled means nothing is owed")
-    if doc.state is State.FAILED and not doc.closed:
-        open_ends = bool(doc.stuck or doc.resolving) or any(b.stuck for b in draft.branches)
-        expect(saga, open_ends, "failed lists what is open")
     pivots = [i for i, b in enumerate(draft.branches) if draft.spec(i).role is Role.PIVOT]
     for index in pivots:
         branch = draft.branches[index]
