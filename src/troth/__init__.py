@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from troth.app.current import Current
     from troth.app.outcome import Handle, Outcome, TransactionView
+    from troth.app.tcc import Tcc
     from troth.app.troth import Troth
     from troth.ports.errors import (
         AlreadyBegun,
@@ -47,6 +48,7 @@ __all__ = [
     "Refused",
     "StepFailed",
     "StoreError",
+    "Tcc",
     "TransactionView",
     "Troth",
     "TrothError",
@@ -58,6 +60,7 @@ _HOMES = {
     "Current": "troth.app.current",
     "Handle": "troth.app.outcome",
     "Outcome": "troth.app.outcome",
+    "Tcc": "troth.app.tcc",
     "TransactionView": "troth.app.outcome",
 }
 

@@ -7,18 +7,10 @@ from fnmatch import fnmatch
 from tests.house.source import complain, modules
 
 DRIVERS = {
-    "sqlite3": (
-        "adapters/stores/sqlite*",
-        "adapters/databases/sqlite*",
-        "adapters/databases/sqlalchemy_kinds.py",  # it tells sqlite3 itself when a transaction begins
-        "testing/*",
-    ),
+    "sqlite3": ("adapters/stores/sqlite*", "adapters/databases/sqlite*", "testing/*"),
     "psycopg": ("adapters/stores/postgres*", "adapters/databases/p*", "testing/*"),
     "psycopg_pool": ("adapters/stores/postgres*", "adapters/databases/p*", "testing/*"),
-    "asyncpg": ("adapters/databases/asyncpg*", "testing/*"),
-    "pymysql": ("adapters/databases/pymysql*", "testing/*"),
-    "asyncmy": ("adapters/databases/asyncmy*", "testing/*"),
-    "sqlalchemy": ("adapters/databases/sqlalchemy*", "integrations/*", "testing/*"),
+    "asyncpg": ("adapters/databases/asyncpg*",),
     "pydantic": ("wire/*",),
     "uvloop": ("engine/*", "app/*", "cli/*"),
     "click": ("cli/*",),

@@ -9,12 +9,13 @@ from troth.app import invoking
 from troth.app.host import Definition, Options, Spelling
 from troth.app.naming import checked_gid
 from troth.app.outcome import Handle, Outcome, TransactionView
+from troth.app.tcc_running import AwaitsTcc
 
 if TYPE_CHECKING:
     from troth.app.troth import Troth
 
 
-class AioTroth:
+class AioTroth(AwaitsTcc):
     """The awaitable spellings of `Troth`'s verbs."""
 
     def __init__(self, troth: Troth) -> None:

@@ -16,15 +16,16 @@ from troth.ports.errors import DefinitionError, LimitExceeded
 
 if TYPE_CHECKING:
     from troth.engine.participants import Host
+    from troth.engine.tries import Nest
 
 
 @dataclass(frozen=True, slots=True)
 class Current:
-    """The call that a step is running for.
+    """The call that a step, or a method of a TCC class, is running for.
 
     :param gid: the transaction.
     :param branch: the branch id, ``place/name#occurrence``.
-    :param op: ``action``, ``compensate`` or ``check``.
+    :param op: ``action``, ``compensate`` or ``check`` of a step; ``try``, ``confirm`` or ``cancel`` of a TCC class.
     :param attempt: from 1, counted per op and per node life.
     :param idempotency_key: the same for every attempt of this op on this branch and different for all others: hand it to
         payment gateways and the like.
@@ -103,6 +104,29 @@ SCOPE: ContextVar[FunctionScope | Call | None] = ContextVar("troth_scope", defau
 """A `FunctionScope` in a saga's function, the `Call` in a step, None outside."""
 
 
+class Nesting:
+    """One run of a try, as far as it calls further participants of its transaction.
+
+    :ivar nest: made at its first such call.
+    :ivar over: the run has ended; nothing can be called for it any more.
+    """
+
+    __slots__ = ("nest", "over")
+
+    def __init__(self) -> None:
+        self.nest: Nest | None = None
+        self.over = False
+
+    @property
+    def children(self) -> tuple[str, ...]:
+        """The ids of the branches that it called."""
+        return () if self.nest is None else tuple(self.nest.children)
+
+
+NEST: ContextVar[Nesting | None] = ContextVar("troth_nest", default=None)
+"""The present run of a TCC class's method, or None."""
+
+
 def disown() -> None:
     """In a forked child: the saga whose function was running here is the parent's; no call of it can be made here."""
     scope = SCOPE.get()
@@ -117,7 +141,7 @@ def current() -> Current:
     """
     scope = SCOPE.get()
     if not isinstance(scope, Call):
-        raise DefinitionError("troth.current() is known only inside a step that a saga called")
+        raise DefinitionError("troth.current() is known only inside a step that a saga called, or inside a method of a TCC class")
     return Current(scope.gid, scope.branch, scope.op, scope.attempt, scope.idempotency_key)
 
 

@@ -6,9 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from troth.app.current import in_loop
-from troth.app.host import Definition
 from troth.app.outcome import AioHandle, Handle, Outcome, Until
-from troth.app.telling import outcome_of, value_of
+from troth.app.telling import Reader, outcome_of, value_of
 from troth.app.transactions import Seen, watch
 from troth.ports.errors import WrongColour
 
@@ -21,7 +20,7 @@ R = TypeVar("R")
 class TrothHandle(Handle[R]):
     """A handle of this process's `Troth` object."""
 
-    def __init__(self, troth: Troth, gid: str, definition: Definition | None) -> None:
+    def __init__(self, troth: Troth, gid: str, definition: Reader | None) -> None:
         self._troth = troth
         self._gid = gid
         self._definition = definition
@@ -52,16 +51,14 @@ class TrothHandle(Handle[R]):
             raise WrongColour(f"handle.{name}() would block the event loop that runs here. Write: await handle.aio.{name}(…)")
         return self._troth.runtime.call(coroutine, self._troth.runtime.started().loop)
 
-    async def seen(self, until: str, timeout: float | None) -> tuple[Seen, Definition | None]:
+    async def seen(self, until: str, timeout: float | None) -> tuple[Seen, Reader | None]:
         """Wait for the state, at most ``timeout`` seconds, and find the code that can read its result."""
-        node = self._troth.runtime.node
-        if node is None or node.dead or node.loop.is_closed():
-            node = await asyncio.to_thread(self._troth.runtime.started)
+        node = await self._troth.runtime.anywhere()
         waiting = watch(node, self._gid, until)
         if node.loop is not asyncio.get_running_loop():
             waiting = self._troth.elsewhere(node, waiting)
         seen = await asyncio.wait_for(waiting, timeout)
-        return seen, self._definition or self._troth.definition(seen.doc.definition)
+        return seen, self._definition or self._troth.reader(seen.doc)
 
 
 class TrothAioHandle(AioHandle[R]):

@@ -144,9 +144,7 @@ def beginning(
 
 async def run_awaited(troth: Troth, definition: Any, raw: Raw, gid: str | None, options: Options, verb: Verb) -> Any:
     """The awaitable spelling. On the node's loop it costs no hop; from another it is sent there."""
-    node = troth.runtime.node
-    if node is None or node.dead or node.loop.is_closed():
-        node = await asyncio.to_thread(troth.runtime.started)
+    node = await troth.runtime.anywhere()
     what = beginning(troth, node, definition, raw, gid, options)
     here = node.loop is asyncio.get_running_loop()
     if verb == "start":

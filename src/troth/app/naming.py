@@ -94,11 +94,30 @@ def name_of(fn: Callable[..., Any], given: str | None, kind: str) -> str:
     :raises DefinitionError: if it has none that another process would find.
     :raises LimitExceeded: if it is too long.
     """
-    module, qualname = source_of(fn, kind)
+    return _stored_name(source_of(fn, kind), given, kind)
+
+
+def class_source(cls: Any, kind: str) -> tuple[str, str]:
+    """(module, qualified name) of a class that can be found again.
+
+    :raises DefinitionError: if it is no class.
+    """
+    if not isinstance(cls, type):
+        raise DefinitionError(f"{kind}: {cls!r} is no class. Decorate a class with try_, confirm and cancel.")
+    return _module_of(cls), cls.__qualname__
+
+
+def class_name_of(cls: type, given: str | None, kind: str) -> str:
+    """The name a class is stored by; as `name_of`."""
+    return _stored_name(class_source(cls, kind), given, kind)
+
+
+def _stored_name(source: tuple[str, str], given: str | None, kind: str) -> str:
+    module, qualname = source
     if given is None and "<locals>" in qualname:
         raise DefinitionError(
-            f"{kind} {fn.__name__}: it is defined inside of {qualname.partition('.<locals>')[0]}, so no other process "
-            "would find it by its place. Define it at the module's level, or give it a name=."
+            f"{kind} {qualname.rpartition('.')[2]}: it is defined inside of {qualname.partition('.<locals>')[0]}, so no other "
+            "process would find it by its place. Define it at the module's level, or give it a name=."
         )
     return checked_name(given if given is not None else f"{module}.{qualname}", kind)
 
@@ -151,9 +170,9 @@ def checked_seconds(value: object, what: str, option: str) -> float:
     return float(value)
 
 
-def _module_of(fn: Callable[..., Any]) -> str:
+def _module_of(fn: Any) -> str:
     """The module's name as other processes import it; the program's own by its spec, else by its file's stem."""
-    module = fn.__module__
+    module: str = fn.__module__
     if module not in MAIN:
         return module
     main = sys.modules.get(module)

@@ -94,6 +94,13 @@ class Runtime:
                 self._stop_own()
                 raise
 
+    async def anywhere(self) -> Node:
+        """The node, wherever it runs; started in a loop thread of its own if there is none."""
+        node = self.node
+        if node is not None and self._usable(node):
+            return node
+        return await asyncio.to_thread(self.started)
+
     def enter_blocking(self) -> None:
         """One user more; the node is started if there is none, after one that is stopping has stopped.
 

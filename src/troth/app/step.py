@@ -74,9 +74,9 @@ class Step(Generic[P, R]):
         self.fn: Final = fn
         self.is_async: Final = inspect.iscoroutinefunction(fn)
         self.database: Final = options.on
-        self._check_database(self.is_async, self.what)
+        check_colour(options.on, self.is_async, self.what)
         self.signature: Final = Signature.of(fn, options.on is not None, self.what)
-        self.refuse_on: Final = _refusals(options.refuse_on, self.what)
+        self.refuse_on: Final = checked_refusals(options.refuse_on, self.what)
         self.waived = options.compensate is None
         self.undo: Attached | None = None
         self.checker: Attached | None = None
@@ -114,7 +114,7 @@ class Step(Generic[P, R]):
 
     def _attach(self, fn: Callable[..., Any], kind: str) -> Attached:
         attached = Attached(fn, self.signature, self.database is not None, kind)
-        self._check_database(attached.is_async, attached.what)
+        check_colour(self.database, attached.is_async, attached.what)
         return attached
 
     def _update(self) -> None:
@@ -129,24 +129,6 @@ class Step(Generic[P, R]):
             attempts=self.spec.attempts,
             interval=self.spec.interval,
         )
-
-    def _check_database(self, is_async: bool, what: str) -> None:
-        on: Any = self.database
-        if on is None:
-            return
-        if not (hasattr(on, "colours") and hasattr(on, "name")):
-            raise DefinitionError(
-                f'{what}: on={on!r} is no database. Make one: on=troth.database("stock", "sqlite:///…").'
-            )
-        if is_async and "async" not in on.colours:
-            raise DefinitionError(
-                f"{what}: an async def can't run on database {on.name}, whose library blocks. "
-                "Write it as def, and await it with .aio(…) in an async program."
-            )
-        if not is_async and "sync" not in on.colours:
-            raise DefinitionError(
-                f"{what}: a def can't run on database {on.name}, whose library is async only. Write it as async def."
-            )
 
     def __reduce__(self) -> str:
         return self.source[1]
@@ -200,6 +182,40 @@ class AsyncStep(Step[P, R]):
             raise DefinitionError(
                 f"{self.what} is awaited already: await {self.__name__}(…), or call {self.__name__}.wait(…)."
             )
+
+
+def check_colour(on: Any, is_async: bool, what: str) -> None:
+    """Raise unless functions of that colour can run on the database.
+
+    :param on: what was given as ``on=``.
+    :raises DefinitionError: naming the cure.
+    """
+    if on is None:
+        return
+    if not (hasattr(on, "colours") and hasattr(on, "name")):
+        raise DefinitionError(
+            f'{what}: on={on!r} is no database. Make one: on=troth.database("stock", "sqlite:///…").'
+        )
+    if is_async and "async" not in on.colours:
+        raise DefinitionError(
+            f"{what}: an async def can't run on database {on.name}, whose library blocks. "
+            "Write it as def, and await it with .aio(…) in an async program."
+        )
+    if not is_async and "sync" not in on.colours:
+        raise DefinitionError(
+            f"{what}: a def can't run on database {on.name}, whose library is async only. Write it as async def."
+        )
+
+
+def checked_attempts(given: Any, what: str) -> int:
+    """The number of calls, if it is one; None: the default.
+
+    :raises DefinitionError: if it isn't.
+    """
+    attempts = limits.MAX_RETRY_COUNT if given is None else given
+    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
+        raise DefinitionError(f"{what}: attempts={attempts!r} is no count. Give the number of calls, the first included.")
+    return attempts
 
 
 def check_ready(steps: Iterable[Step[Any, Any]], excused: Iterable[str] = ()) -> None:
@@ -309,11 +325,7 @@ def _spec(name: str, options: StepOptions, what: str) -> StepSpec:
         raise DefinitionError(
             f"{what}: role={options.role!r} is none. Say compensable, pivot, retriable or local (in no saga)."
         )
-    attempts: Any = limits.MAX_RETRY_COUNT if options.attempts is None else options.attempts
-    if isinstance(attempts, bool) or not isinstance(attempts, int) or attempts < 1:
-        raise DefinitionError(
-            f"{what}: attempts={attempts!r} is no count. Give the number of calls, the first included."
-        )
+    attempts = checked_attempts(options.attempts, what)
     timeout = limits.PARTICIPANT_TIMEOUT if options.timeout is None else options.timeout
     interval = limits.RETRY_INTERVAL if options.interval is None else options.interval
     return StepSpec(
@@ -328,7 +340,11 @@ def _spec(name: str, options: StepOptions, what: str) -> StepSpec:
     )
 
 
-def _refusals(given: Any, what: str) -> tuple[type[BaseException], ...]:
+def checked_refusals(given: Any, what: str) -> tuple[type[BaseException], ...]:
+    """The exception classes of ``refuse_on=``, one or several.
+
+    :raises DefinitionError: if one is none.
+    """
     kinds = given if isinstance(given, tuple) else (given,)
     for kind in kinds:
         if not (isinstance(kind, type) and issubclass(kind, Exception)):

@@ -9,14 +9,18 @@ import msgspec
 
 from troth.app.host import Definition
 from troth.app.outcome import BranchOutcome, Outcome, TransactionView
+from troth.app.tcc_holds import Holds
 from troth.core.state import Transaction
 from troth.core.words import Fate, State
 from troth.engine.live import Live, doc_of
 from troth.ports.errors import Cancelled, NeedsAttention
 from troth.ports.store import Record
 
+Reader = Definition | Holds
+"""What reads a result: a saga's definition, or a TCC's holds."""
 
-def outcome_of(doc: Transaction, definition: Definition | None) -> Outcome[Any]:
+
+def outcome_of(doc: Transaction, definition: Reader | None) -> Outcome[Any]:
     """What became of it; never raises a business no."""
     result = decoded(doc, definition) if doc.state is State.CONFIRMED else None
     return Outcome(doc.gid, doc.state, result, doc.reason, branches_of(doc))
@@ -27,7 +31,7 @@ def branches_of(doc: Transaction) -> tuple[BranchOutcome, ...]:
     return tuple([BranchOutcome(b.id, b.name, b.fate, b.reason) for b in doc.branches])
 
 
-def value_of(doc: Transaction, definition: Definition | None, cause: BaseException | None = None) -> Any:
+def value_of(doc: Transaction, definition: Reader | None, cause: BaseException | None = None) -> Any:
     """The saga's value.
 
     :raises Cancelled: if it was (or is being) cancelled.
@@ -40,8 +44,10 @@ def value_of(doc: Transaction, definition: Definition | None, cause: BaseExcepti
     raise Cancelled(doc.gid, doc.step or None, doc.reason) from cause
 
 
-def decoded(doc: Transaction, definition: Definition | None) -> Any:
+def decoded(doc: Transaction, definition: Reader | None) -> Any:
     """The result by the saga's annotation, or as plain JSON values where its code isn't here."""
+    if isinstance(definition, Holds):
+        return definition.of(doc)
     if definition is not None:
         return definition.decode_result(doc.result)
     return msgspec.json.decode(doc.result)

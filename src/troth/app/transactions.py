@@ -39,20 +39,39 @@ class Seen(NamedTuple):
 class Beginning(NamedTuple):
     """What a transaction shall begin with.
 
+    :param definition: the saga or graph; None for a TCC.
     :param gid: given by the caller; None: generated.
-    :param host: makes the host of a function; None for a graph.
+    :param host: makes the host of a function; None for all that has none.
+    :param branches: of a declared TCC: (branch id, name, encoded arguments) of each try.
+    :param content: its content, where it is not its input's.
     """
 
-    definition: Definition
+    definition: Definition | None
     plan: Plan
     input: Raw
     gid: str | None
     timeout: float | None
     host: HostOf | None
+    branches: tuple[tuple[str, str, Raw], ...] = ()
+    content: Content | None = None
+
+
+class Content(NamedTuple):
+    """The content that a repeat of the same gid must have.
+
+    :param same: is it this content, perhaps begun under names that its parts had before?
+    :param stored: the content of a stored transaction of the same form.
+    """
+
+    hash: bytes
+    same: Callable[[bytes], bool]
+    stored: Callable[[Transaction], bytes]
 
 
 def content_of(beginning: Beginning) -> bytes:
     """The content that a repeat of the same gid must have."""
+    if beginning.content is not None:
+        return beginning.content.hash
     return content_hash("saga", beginning.plan.name, beginning.input)
 
 
@@ -60,6 +79,9 @@ def same_content(content: bytes, beginning: Beginning) -> bool:
     """Is it this content, perhaps begun under a name that the definition had before?"""
     if content == content_of(beginning):
         return True
+    if beginning.content is not None:
+        return beginning.content.same(content)
+    assert beginning.definition is not None
     return any(content == content_hash("saga", alias, beginning.input) for alias in beginning.definition.aliases)
 
 
@@ -84,7 +106,7 @@ def begin(node: Node, beginning: Beginning, *, force: bool, told: Callable[[Live
     node.counters["transactions"] += 1
     return node.driver.begin(
         beginning.plan, gid=gid or f"tx-{uid.hex()}", uid=uid, content=content, input=beginning.input, fresh=gid is None,
-        timeout=beginning.timeout, force=force, host=beginning.host, waiter=(until, told),
+        timeout=beginning.timeout, force=force, host=beginning.host, waiter=(until, told), branches=beginning.branches,
     )  # fmt: skip
 
 
@@ -94,10 +116,16 @@ def check_content(content: bytes, doc: Transaction, beginning: Beginning) -> Non
     :raises GidConflict: naming what differs.
     """
     if content == UNHASHED:
-        content = content_hash("saga", doc.definition, doc.input)
-    if not same_content(content, beginning):
+        stored = beginning.content.stored if beginning.content is not None else stored_content
+        content = stored(doc)
+    if doc.pattern != beginning.plan.pattern or not same_content(content, beginning):
         other = f"it runs {doc.definition}" if doc.definition != beginning.plan.name else "its input differs"
         raise GidConflict(doc.gid, other)
+
+
+def stored_content(doc: Transaction) -> bytes:
+    """The content of a stored saga."""
+    return content_hash(doc.pattern, doc.definition, doc.input)
 
 
 def check_ledger(entry: LedgerEntry, gid: str, beginning: Beginning | None) -> None:

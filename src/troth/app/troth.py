@@ -25,17 +25,21 @@ from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.participant import StepParticipant
 from troth.app.runtime import Runtime
 from troth.app.saga import DefinesSagas
+from troth.app.serving.serves import Serves
 from troth.app.settings import check_settings
 from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
+from troth.app.tcc import DefinesTcc
+from troth.app.tcc_running import RunsTcc
 from troth.app.telling import moment, view_of
 from troth.app.threads import SyncHost, parallel
 from troth.core import limits
 from troth.core.plan import Plan, StepSpec
+from troth.core.state import Transaction
 from troth.engine.clock import Clock
 from troth.engine.live import Live
 from troth.engine.node import Node
-from troth.engine.participants import Host
+from troth.engine.participants import Host, Participant
 from troth.participant.database import Guarded
 from troth.participant.meaning import PROGRAMMING_ERRORS
 from troth.ports.errors import (
@@ -53,7 +57,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
+class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Serves):
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
     :param store: where the log lives: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory://``. Nothing is opened
@@ -68,6 +72,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         self, store: str | None = None, *, outside: Literal["call", "refuse"] = "call", drain: float = limits.DRAIN_SECONDS,
         no_retry: tuple[type[BaseException], ...] = PROGRAMMING_ERRORS,
     ) -> None:
+        RunsTcc.__init__(self)
         check_settings(outside, drain, no_retry)
         self.store_url = store or os.environ.get("TROTH_STORE") or "sqlite:///troth.db"
         self.outside = outside
@@ -75,7 +80,7 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         self.steps: Names[Step[Any, Any]] = Names("step")
         self.sagas: Names[Any] = Names("saga")
         self.databases: dict[str, Guarded] = {}
-        self._participants: dict[str, StepParticipant] = {}
+        self._participants: dict[str, Participant] = {}
         self._plans: dict[int, Plan] = {}
         opener = open_store(self.store_url)
         self.runtime = Runtime(opener, self, self.check, drain)
@@ -84,7 +89,14 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
 
     def register_step(self, step: Step[Any, Any]) -> None:
         """Take a step; called by its decorator."""
+        for name in (step.name, *step.aliases):
+            if self.tcc_classes.find(name) is not None:
+                raise DefinitionError(f"{step.what}: a TCC class has the name {name} already. Give one of them another name=.")
         self.steps.add(step)
+        self.forget_participants()
+
+    def forget_participants(self) -> None:
+        """Names have changed: look each up again."""
         self._participants.clear()
 
     def register_saga(self, saga: Any) -> None:
@@ -107,11 +119,11 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         """Call, run or start a saga; called by the saga itself."""
         return invoking.invoke_saga(self, definition, args, kwargs, verb, spelling, options)
 
-    def database(self, name: str, target: Any, **options: Any) -> Guarded:
+    def database(self, name: str, target: str, **options: Any) -> Guarded:
         """A database for steps to run on (``on=``). The barrier lives there too. Nothing is opened before first use.
 
         :param name: how errors and metrics call it.
-        :param target: a URL (``sqlite:///…``, ``postgresql://…``), or SQLAlchemy's engine or session factory.
+        :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
         :raises ConfigurationError: if the name is taken, or an option is none that works.
         """
         if name in self.databases:
@@ -134,20 +146,32 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
         """The saga or graph of a stored name, aliases included, or None."""
         return self.sagas.find(name)
 
+    def reader(self, doc: Transaction) -> Any:
+        """What can read a stored transaction's result, or None if its code isn't here."""
+        return self.holds if doc.pattern == "tcc" else self.sagas.find(doc.definition)
+
     # --- the engine's registry
 
-    def participant(self, name: str) -> StepParticipant | None:
-        """The step of a stored name, for the engine."""
+    def participant(self, name: str) -> Participant | None:
+        """The step, or TCC class, of a stored name, for the engine."""
         found = self._participants.get(name)
         if found is None:
-            step = self.steps.find(name)
-            if step is None:
-                return None
-            found = self._participants[name] = StepParticipant(step, self.no_retry)
+            found = self._participant(name)
+            if found is not None:
+                self._participants[name] = found
         return found
+
+    def _participant(self, name: str) -> Participant | None:
+        step = self.steps.find(name)
+        if step is not None:
+            return StepParticipant(step, self.no_retry)
+        form = self.tcc_classes.find(name)
+        return None if form is None else form.participant
 
     def plan(self, definition: str, form: str) -> Plan | None:
         """The plan of a stored name, for the engine."""
+        if form in ("open", "declared"):
+            return self.tcc_plan(definition, form)
         found = self.sagas.find(definition)
         if found is None or isinstance(found, Graph) is not (form == "graph"):
             return None

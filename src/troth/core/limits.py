@@ -20,6 +20,10 @@ RESULT_HEADER_BYTES: Final = 2_048
 """Bytes of a result that is sent along in a header: servers allow 4 to 8 KiB of them in all."""
 ANSWER_BYTES: Final = 64 * 1024
 """Bytes read of one HTTP answer; a longer one is unknown and its connection is closed."""
+BATCH_CALLS: Final = 512
+"""Calls of one batched HTTP request."""
+BATCH_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of one batched HTTP request: read whole, since its signature is over all of it."""
 PLACE_DEPTH: Final = 16
 """Nested gathers in one saga."""
 TRAIL_LENGTH: Final = 24

@@ -12,18 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 C = TypeVar("C")
-P = TypeVar("P")
 
 
 class NoConnectionFreeError(TimeoutError):
     """Every connection of the pool stayed in use."""
 
 
-class Shelf(Generic[C]):
-    """What both pools are: idle connections, those in use, and which may come back.
-
-    :param close: closes a connection without waiting.
-    """
+class _Shelf(Generic[C]):
+    """Idle connections, those in use, and which may come back."""
 
     def __init__(self, close: Callable[[C], None]) -> None:
         self._close = close
@@ -32,7 +28,7 @@ class Shelf(Generic[C]):
         self._stale: set[int] = set()
         self._guard = threading.Lock()
 
-    def _pop(self) -> C | None:
+    def pop(self) -> C | None:
         """An idle connection, now in use."""
         with self._guard:
             if not self._idle:
@@ -41,17 +37,13 @@ class Shelf(Generic[C]):
             self._used[id(connection)] = connection
             return connection
 
-    def _add(self, connection: C) -> C:
+    def add(self, connection: C) -> None:
         """A new connection, in use."""
         with self._guard:
             self._used[id(connection)] = connection
-        return connection
 
-    def _release(self) -> None:
-        """One more connection may be taken."""
-
-    def give(self, connection: C, healthy: bool = True) -> None:
-        """Give a connection back, without waiting; an unhealthy one is closed."""
+    def put(self, connection: C, healthy: bool) -> None:
+        """A connection comes back."""
         with self._guard:
             self._used.pop(id(connection), None)
             keep = healthy and id(connection) not in self._stale
@@ -60,35 +52,30 @@ class Shelf(Generic[C]):
                 self._idle.append(connection)
         if not keep:
             self._close(connection)
-        self._release()
 
-    def clear(self) -> None:
-        """Close what is idle."""
+    def clear(self, used: bool) -> None:
+        """Close what is idle; with *used*, also what is in use, when it comes back."""
         with self._guard:
             idle, self._idle = self._idle, []
+            if used:
+                self._stale.update(self._used)
         for connection in idle:
             self._close(connection)
-
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        with self._guard:
-            self._stale.update(self._used)
-        self.clear()
 
     def everything(self) -> list[C]:
         """All connections, idle and in use."""
         return [*self._idle, *self._used.values()]
 
 
-class Pool(Shelf[C]):
+class Pool(Generic[C]):
     """Connections for threads.
 
     :param size: connections at a time.
     """
 
     def __init__(self, connect: Callable[[], C], close: Callable[[C], None], size: int) -> None:
-        super().__init__(close)
         self._connect = connect
+        self._shelf = _Shelf(close)
         self._free = threading.BoundedSemaphore(size)
 
     def take(self, patience: float) -> C:
@@ -100,24 +87,42 @@ class Pool(Shelf[C]):
         if not self._free.acquire(timeout=max(patience, 0.0)):
             raise NoConnectionFreeError(f"no connection became free within {patience:g} s")
         try:
-            return self._pop() or self._add(self._connect())
+            connection = self._shelf.pop()
+            if connection is None:
+                connection = self._connect()
+                self._shelf.add(connection)
+            return connection
         except BaseException:
             self._free.release()
             raise
 
-    def _release(self) -> None:
+    def give(self, connection: C, healthy: bool = True) -> None:
+        """Give a connection back; an unhealthy one is closed."""
+        self._shelf.put(connection, healthy)
         self._free.release()
 
+    def clear(self) -> None:
+        """Close what is idle."""
+        self._shelf.clear(used=False)
 
-class AsyncPool(Shelf[C]):
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        self._shelf.clear(used=True)
+
+    def everything(self) -> list[C]:
+        """All connections, idle and in use."""
+        return self._shelf.everything()
+
+
+class AsyncPool(Generic[C]):
     """Connections for the tasks of one event loop; giving back never waits.
 
     :param size: connections at a time.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[C]], close: Callable[[C], None], size: int) -> None:
-        super().__init__(close)
         self._connect = connect
+        self._shelf = _Shelf(close)
         self._free = asyncio.Semaphore(size)
 
     async def take(self, patience: float) -> C:
@@ -131,47 +136,28 @@ class AsyncPool(Shelf[C]):
         else:
             await self._free.acquire()  # doesn't wait
         try:
-            return self._pop() or self._add(await self._connect())
+            connection = self._shelf.pop()
+            if connection is None:
+                connection = await self._connect()
+                self._shelf.add(connection)
+            return connection
         except BaseException:
             self._free.release()
             raise
 
-    def _release(self) -> None:
+    def give(self, connection: C, healthy: bool = True) -> None:
+        """Give a connection back; an unhealthy one is closed."""
+        self._shelf.put(connection, healthy)
         self._free.release()
 
+    def clear(self) -> None:
+        """Close what is idle."""
+        self._shelf.clear(used=False)
 
-class PerLoop(Generic[P]):
-    """One thing (a pool, an engine) for each event loop: connections of one loop are no use in another.
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        self._shelf.clear(used=True)
 
-    :param make: makes the thing for the running loop.
-    :param bury: closes what belonged to a loop that has ended.
-    """
-
-    def __init__(self, make: Callable[[], P], bury: Callable[[P], None]) -> None:
-        self._make = make
-        self._bury = bury
-        self._guard = threading.Lock()
-        self._things: dict[asyncio.AbstractEventLoop, P] = {}
-
-    def here(self) -> P:
-        """The running loop's."""
-        loop = asyncio.get_running_loop()
-        with self._guard:
-            thing = self._things.get(loop)
-            if thing is None:
-                self._bury_ended()
-                thing = self._things[loop] = self._make()
-        return thing
-
-    def bury_ended(self) -> None:
-        """Close what belongs to loops that have ended."""
-        with self._guard:
-            self._bury_ended()
-
-    def _bury_ended(self) -> None:
-        for loop in [loop for loop in self._things if loop.is_closed()]:
-            self._bury(self._things.pop(loop))
-
-    def everything(self) -> list[P]:
-        """All of them."""
-        return list(self._things.values())
+    def everything(self) -> list[C]:
+        """All connections, idle and in use."""
+        return self._shelf.everything()

@@ -1,0 +1,1 @@
+"""A service's steps and TCC classes, served over HTTP: the same room behind ASGI and WSGI."""
