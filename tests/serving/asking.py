@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import itertools
 import json
@@ -16,8 +17,10 @@ from troth.core.words import Op
 from troth.ports.caller import Call
 from troth.wire import http as wire
 from troth.wire.http import parts_of
+from troth.wire.signing import Signer
 
 NUMBERS = itertools.count(1)
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
 class Said(NamedTuple):
@@ -87,3 +90,8 @@ def listening() -> socket.socket:
     made.bind(("127.0.0.1", 0))
     made.listen(64)
     return made
+
+
+def signed(body: bytes, message_id: str, now: int, secret: str = SECRET) -> dict[str, str]:
+    """The headers of a signature."""
+    return Signer(secret).headers(message_id, body, now)

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Raw
 
 from troth.core import limits
 from troth.core.reply import Reply
@@ -29,6 +30,8 @@ PROTOCOL: Final = 1
 """The version of the participant protocol, in the description."""
 BUSY_SECONDS: Final = 1.0
 """Seconds until a request that was turned away should come again."""
+OFFER: Final = ((http.BATCH, http.BATCH_PATH),)
+"""Below the mount, so that it holds behind a proxy that changes paths."""
 STEP_OPS: Final = frozenset({Op.ACTION, Op.COMPENSATE, Op.CHECK, Op.SEAL})
 TCC_OPS: Final = frozenset({Op.TRY, Op.CONFIRM, Op.CANCEL, Op.CHECK, Op.SEAL})
 
@@ -36,14 +39,12 @@ TCC_OPS: Final = frozenset({Op.TRY, Op.CONFIRM, Op.CANCEL, Op.CHECK, Op.SEAL})
 class Head(NamedTuple):
     """A request before its body.
 
-    :param mount: the path below which the participant lives, "" or ``/troth``.
-    :param path: below the mount, decoded.
+    :param path: below the path where the participant is mounted, decoded.
     :param query: without the question mark.
     :param headers: by lower-case name.
     """
 
     method: str
-    mount: str
     path: str
     query: str
     headers: Mapping[str, str]
@@ -131,6 +132,11 @@ class Task(NamedTuple):
     def key(self) -> tuple[str, str]:
         """The same for repetitions of one call: who, and the idempotency key."""
         return self.offered.name, self.call.idempotency_key
+
+    @property
+    def ordinary(self) -> bool:
+        """A call of no transaction: a step used as a plain remote function. Nothing tells its repetitions apart from others."""
+        return not self.call.uid
 
 
 class Batch(NamedTuple):
@@ -228,7 +234,7 @@ class Desk:
 
     def _offers(self, head: Head | None) -> tuple[tuple[str, str], ...]:
         """The header that says where batches go, on every answer of a request of its own."""
-        return ((http.BATCH, quote(f"{head.mount}/{http.BATCH_PATH}")),) if self.batch and head is not None else ()
+        return OFFER if self.batch and head is not None else ()
 
     def _misplaced(self, wanted: Wanted) -> Answer | None:
         """Why nothing can be there, by path and content type."""
@@ -251,6 +257,8 @@ class Desk:
         if isinstance(offered, NotServed):
             return self.refusal(head, 404, offered.reason)
         try:
+            if not head.query and http.KEY not in head.headers and wanted.kind == http.STEPS:
+                return self._ordinary(head, Task(0, offered, ordinary(offered, http.object_of(body))), signed_as)
             query = dict(parse_qsl(head.query, keep_blank_values=True, max_num_fields=64))
             call = http.call_of(offered.name, query, head.headers, body, offered.timeout)
         except PayloadError as error:
@@ -260,6 +268,11 @@ class Desk:
         if signed_as is not None and signed_as != http.message_id(call):
             return self.refusal(head, 401, "the signature is not over this call: its headers or query were changed on the way")
         return self._asked(head, Task(0, offered, call))
+
+    def _ordinary(self, head: Head, task: Task, signed_as: str | None) -> Task | Answer:
+        if signed_as is not None and signed_as != http.batch_id(bytes(task.call.args)):
+            return self.refusal(head, 401, "the signature is not over this call: sign it as the digest of its body")
+        return task
 
     def _asked(self, head: Head | None, task: Task) -> Task | Answer:
         """The task, if whom it is for does such things."""
@@ -300,6 +313,14 @@ class Desk:
             return self._asked(None, Task(line.n, offered, http.call_of_line(line, offered.name, offered.timeout)))
         except PayloadError as error:
             return self.refusal(None, 400, str(error))
+
+
+def ordinary(offered: Offered, args: Raw) -> Call:
+    """The call of a step outside any transaction."""
+    return Call(
+        uid=b"", gid="", branch="", op=Op.ACTION, name=offered.name, attempt=1, args=args, result=None, begun=0, low_water=0,
+        log="", timeout=offered.timeout,
+    )  # fmt: skip
 
 
 def line_of(n: int, answer: Answer) -> bytes:

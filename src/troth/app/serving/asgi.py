@@ -138,7 +138,7 @@ def head_of(scope: MutableMapping[str, Any]) -> Head:
     if mount and path.startswith(mount) and path[len(mount) :][:1] in ("", "/"):
         path = path[len(mount) :]
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    return Head(scope["method"], mount, path, scope["query_string"].decode("latin-1"), headers)
+    return Head(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
 
 
 async def read(receive: Receive, most: int) -> bytes | None:

@@ -49,7 +49,7 @@ class Flights(Generic[F]):
         key, args, name = task.key, bytes(task.call.args), task.offered.name
         with self._lock:
             flying = self._by_key.get(key)
-            if flying is not None and flying[0] == args:
+            if flying is not None and flying[0] == args and not task.ordinary:
                 return flying[1], False
             if self._all >= limits.CALLS_IN_FLIGHT or self._held[name] >= limits.CALLS_PER_DESTINATION:
                 return None, False
@@ -82,7 +82,8 @@ def told(task: Task, reply: Reply) -> Reply:
     if reply.cause is not None and reply.word in (Word.NOT_DONE, Word.UNKNOWN):
         call = task.call
         trace = None if isinstance(reply.cause, PayloadError) else reply.cause
-        _log.error("%s, asked to %s for %s: %s", task.offered.name, call.op, call.gid, reply.reason, exc_info=trace)
+        whose = call.gid or "no transaction"
+        _log.error("%s, asked to %s for %s: %s", task.offered.name, call.op, whose, reply.reason, exc_info=trace)
     return reply
 
 

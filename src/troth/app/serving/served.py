@@ -12,7 +12,7 @@ from troth.app.step import Step
 from troth.app.tcc import TccClass
 from troth.app.tcc_participant import TccParticipant
 from troth.core import limits
-from troth.core.quick import Op
+from troth.core.quick import Op, Word
 from troth.core.reply import Reply
 from troth.core.words import Op as Ops
 from troth.core.words import Role
@@ -38,6 +38,34 @@ class ServedStep(StepParticipant):
         self.definition: Final = step
         self.spec: Final = step.spec
         self.ops: Final = frozenset(ops_of(step))
+
+    def call(self, call: Call) -> Reply:
+        """Do a sync op; of no transaction: the function, in a local transaction of its own."""
+        if call.uid:
+            return super().call(call)
+        try:
+            given, step = self.step.signature.load(call.args), self.step
+            if step.database is None:
+                return Reply(Word.DONE, self._encoded(call, step.fn(*given.args, **given.kwargs)))
+            return Reply(Word.DONE, step.database.plain(lambda db: self._encoded(call, step.fn(db, *given.args, **given.kwargs))))
+        except Exception as error:
+            return self._reply(call, error)
+
+    async def acall(self, call: Call) -> Reply:
+        """`call` in the other colour."""
+        if call.uid:
+            return await super().acall(call)
+        try:
+            given, step = self.step.signature.load(call.args), self.step
+            if step.database is None:
+                return Reply(Word.DONE, self._encoded(call, await step.fn(*given.args, **given.kwargs)))
+
+            async def effect(db: Any) -> Raw:
+                return self._encoded(call, await step.fn(db, *given.args, **given.kwargs))
+
+            return Reply(Word.DONE, await step.database.aplain(effect))
+        except Exception as error:
+            return self._reply(call, error)
 
     def unfit(self, call: Call) -> str:
         """Why the arguments are none of the step's; "" if they are."""

@@ -110,8 +110,8 @@ def head_of(environ: dict[str, Any]) -> Head:
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers[name.replace("_", "-").lower()] = environ[name]
-    path, mount = (environ.get(name, "").encode("latin-1").decode("utf-8", "replace") for name in ("PATH_INFO", "SCRIPT_NAME"))
-    return Head(environ["REQUEST_METHOD"], mount.rstrip("/"), path, environ.get("QUERY_STRING", ""), headers)
+    path = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+    return Head(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers)
 
 
 def sized(environ: dict[str, Any]) -> bool:
