@@ -94,7 +94,9 @@ def test_a_long_reason_is_cut() -> None:
         ("Fri, 31 Dec 9999 23:59:59 GMT", 300.0),
         ("soon", None),
         ("-5", None),
-        ("1.5", None),
+        ("1.5", 1.5),
+        ("1e3", None),
+        ("9" * 400, None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_bounded(value: str, seconds: float | None) -> None:

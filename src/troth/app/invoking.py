@@ -15,6 +15,7 @@ from troth.app.coroutines import AsyncHost
 from troth.app.current import SCOPE, FunctionScope, in_loop
 from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
+from troth.app.http_step import HttpStep
 from troth.app.runtime import STOPPED
 from troth.app.saga import Saga
 from troth.app.step import Step
@@ -70,6 +71,8 @@ def outside(troth: Troth, step: Step[Any, Any], args: tuple[Any, ...], kwargs: d
     if troth.outside == "refuse":
         raise DefinitionError(f"{step.what} is called outside any saga, and this Troth object has outside='refuse'")
     if awaited:
+        if isinstance(step, HttpStep):
+            return troth.acall_plainly(step, step.signature.bind(args, kwargs))
         if step.is_async:
             return outside_async(step, args, kwargs)
         return asyncio.to_thread(outside_sync, step, args, kwargs)

@@ -67,6 +67,8 @@ class Runtime:
         self.exiting = False
         self.disowned: list[Callable[[], None]] = []
         """Called in a forked child: what else was inherited and must not be used there."""
+        self.closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        """Awaited on the node's loop once the node has stopped: what else lives there."""
         self._own: LoopThread | None = None
         self._lock = threading.Lock()
         """Held while a node starts or stops. Not reentrant: it may be taken in one thread and given back in another."""
@@ -183,7 +185,7 @@ class Runtime:
         if node.loop is asyncio.get_running_loop():
             await self._locked()
             try:
-                await node.stop(self.drain)
+                await self._stop(node)
             finally:
                 if self.node is node:
                     self.node = self.store = None
@@ -196,9 +198,16 @@ class Runtime:
         with self._lock:
             node = self.node
             if node is not None and not node.loop.is_closed() and node.loop.is_running():
-                self.call(node.stop(self.drain), node.loop)
+                self.call(self._stop(node), node.loop)
             self.node = self.store = None
             self._stop_own()
+
+    async def _stop(self, node: Node) -> None:
+        try:
+            await node.stop(self.drain)
+        finally:
+            for close in self.closing:
+                await close()
 
     def _stop_own(self) -> None:
         own, self._own = self._own, None

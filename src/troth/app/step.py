@@ -67,21 +67,21 @@ class Step(Generic[P, R]):
         """
         if isinstance(fn, Step):
             raise DefinitionError(f"step {fn.name}: it is a step already. Leave one of the decorators out.")
-        self.name: Final = name_of(fn, options.name, "step")
-        self.what: Final = f"step {self.name}"
-        self.source: Final = source_of(fn, "step")
-        self.aliases: Final = checked_aliases(options.aliases, self.what)
-        self.fn: Final = fn
-        self.is_async: Final = inspect.iscoroutinefunction(fn)
-        self.database: Final = options.on
+        self.name = name_of(fn, options.name, "step")
+        self.what = f"step {self.name}"
+        self.source = source_of(fn, "step")
+        self.aliases = checked_aliases(options.aliases, self.what)
+        self.fn = fn
+        self.is_async = inspect.iscoroutinefunction(fn)
+        self.database = options.on
         check_colour(options.on, self.is_async, self.what)
-        self.signature: Final = Signature.of(fn, options.on is not None, self.what)
-        self.refuse_on: Final = checked_refusals(options.refuse_on, self.what)
+        self.signature = Signature.of(fn, options.on is not None, self.what)
+        self.refuse_on = checked_refusals(options.refuse_on, self.what)
         self.waived = options.compensate is None
         self.undo: Attached | None = None
         self.checker: Attached | None = None
-        self.spec = _spec(self.name, options, self.what)
-        self._host: Final = host
+        self.spec = spec_of_options(self.name, options, self.what, sealable=options.on is not None)
+        self._host = host
         vars(self).update({name: getattr(fn, name) for name in functools.WRAPPER_ASSIGNMENTS if hasattr(fn, name)})
         self.__signature__ = self.signature.python
         if callable(options.compensate):
@@ -111,6 +111,11 @@ class Step(Generic[P, R]):
         self.checker = self._attach(fn, "check")
         self._update()
         return fn
+
+    @property
+    def undoable(self) -> bool:
+        """There is something that undoes it."""
+        return self.undo is not None
 
     def _attach(self, fn: Callable[..., Any], kind: str) -> Attached:
         attached = Attached(fn, self.signature, self.database is not None, kind)
@@ -226,7 +231,7 @@ def check_ready(steps: Iterable[Step[Any, Any]], excused: Iterable[str] = ()) ->
     """
     free = set(excused)
     for step in steps:
-        if step.spec.role is Role.COMPENSABLE and step.undo is None and not step.waived and step.name not in free:
+        if step.spec.role is Role.COMPENSABLE and not step.undoable and not step.waived and step.name not in free:
             short = getattr(step, "__name__", "step")
             raise DefinitionError(
                 f"{step.what} is compensable, but nothing undoes it. Attach a compensation with @{short}.compensate, "
@@ -320,7 +325,13 @@ class DefinesSteps:
         return lambda function: make_step(self, function, made)
 
 
-def _spec(name: str, options: StepOptions, what: str) -> StepSpec:
+def spec_of_options(
+    name: str, options: StepOptions, what: str, *, sealable: bool, undoable: bool = False, checkable: bool = False
+) -> StepSpec:
+    """A step as the rules see it.
+
+    :raises DefinitionError: if an option is none; names it.
+    """
     if options.role not in Role.__members__.values():
         raise DefinitionError(
             f"{what}: role={options.role!r} is none. Say compensable, pivot, retriable or local (in no saga)."
@@ -332,8 +343,9 @@ def _spec(name: str, options: StepOptions, what: str) -> StepSpec:
         name=name,
         role=Role(options.role),
         guarded=options.guarded or options.on is not None,
-        sealable=options.on is not None,
-        undoable=False,
+        sealable=sealable,
+        undoable=undoable,
+        checkable=checkable,
         timeout=checked_seconds(timeout, what, "timeout"),
         attempts=attempts,
         interval=checked_seconds(interval, what, "interval"),

@@ -20,9 +20,11 @@ from troth.app.databases import open_database
 from troth.app.graph import DefinesGraphs, Graph, only_after_decision
 from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
+from troth.app.http_step import HttpStep
 from troth.app.naming import Names, checked_gid
 from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.participant import StepParticipant
+from troth.app.remote import DefinesRemote
 from troth.app.runtime import Runtime
 from troth.app.saga import DefinesSagas
 from troth.app.serving.serves import Serves
@@ -57,7 +59,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Serves):
+class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves):
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
     :param store: where the log lives: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory://``. Nothing is opened
@@ -163,6 +165,8 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Serv
 
     def _participant(self, name: str) -> Participant | None:
         step = self.steps.find(name)
+        if isinstance(step, HttpStep):
+            return self.http_participant(step)
         if step is not None:
             return StepParticipant(step, self.no_retry)
         form = self.tcc_classes.find(name)

@@ -82,7 +82,7 @@ def weave(
 
 def _arguments(what: str, use: GraphStep[Any], input_type: Any, steps: Sequence[GraphStep[Any]]) -> dict[str, Argument]:
     """What each parameter gets: as given, else the input by its type, else its field of that name, else the default."""
-    parameters = use.step.signature.parameters
+    parameters = use.step.signature.taking(use.arguments)
     for name in use.arguments:
         if name not in parameters:
             known = ", ".join(parameters) or "none"

@@ -68,6 +68,26 @@ CALLS_IN_FLIGHT: Final = 4_096
 """Calls of one node at a time, over all destinations."""
 CALLS_PER_DESTINATION: Final = 1_024
 """Calls of one node at a time to one destination (a step, or a service)."""
+CONNECTIONS_PER_DESTINATION: Final = 256
+"""HTTP calls of one node at a time to one destination (scheme, host and port), each on a connection of its own."""
+CONNECT_SHARE: Final = 0.9
+"""Of a call's time, what connecting may take: what is not connected by then was surely not sent."""
+IDLE_SECONDS: Final = 1.5
+"""Seconds an idle connection is kept: less than common servers do (2 and more), so that none is used that is being closed."""
+BATCHED_CALLS: Final = 128
+"""Calls that this side puts into one request, at most."""
+BATCHED_BYTES: Final = 1024 * 1024
+"""Bytes of such a request; a call that is larger goes alone."""
+BATCH_HOLD: Final = 0.001
+"""Seconds that calls gather, at most, while the request before them has no answer yet."""
+CIRCUIT_FAILURES: Final = 5
+"""Calls in a row that got no answer before a destination counts as down."""
+CIRCUIT_SECONDS: Final = 1.0
+"""Seconds until a destination that is down is tried again, at first; doubled each time."""
+CIRCUIT_CAP: Final = 30.0
+"""Seconds; the longest such pause."""
+OUTAGE_SECONDS: Final = 600.0
+"""Seconds that a destination may be down before waiting for it uses up attempts after all, so that a person is asked."""
 SYNC_THREADS: Final = 32
 """Threads for sync steps, per node."""
 SYNC_THREADS_PER_STEP: Final = 16

@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -56,6 +57,7 @@ class _Detail(msgspec.Struct):
     title: str = ""
 
 
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Detail).decode
 _any_json = msgspec.json.Decoder().decode
@@ -87,7 +89,7 @@ def retry_after_of(reply: Reply) -> str:
 
 
 def reply_to(
-    op: Op, status: int, body: Raw | bytes, *, content_type: str = "", retry_after: str = "", now: float = 0.0
+    op: Op, status: int, body: Raw | bytes, *, content_type: str = "", retry_after: str | float = "", now: float = 0.0
 ) -> Reply:
     """The reply that an answer stands for.
 
@@ -98,7 +100,7 @@ def reply_to(
     if 200 <= status < 300:
         return Reply(Word.DONE, result_of(body))
     reason = reason_of(status, body, content_type)
-    after = seconds_of(retry_after, now) if retry_after else None
+    after = seconds_of(str(retry_after), now) if retry_after != "" else None
     if status == 409:
         return Reply(Word.REFUSED, reason=reason)
     if status == 410 and op is Op.SEAL:
@@ -143,8 +145,8 @@ def reason_of(status: int, body: Raw | bytes, content_type: str) -> str:
 def seconds_of(retry_after: str, now: float) -> float | None:
     """The seconds that ``Retry-After`` says, at most `limits.ONGOING_CAP`; None if it says nothing."""
     text = retry_after.strip()
-    if text.isascii() and text.isdecimal():
-        return float(min(int(text[:9]), limits.ONGOING_CAP))
+    if _SECONDS.fullmatch(text):
+        return min(float(text), limits.ONGOING_CAP)
     try:
         when = parsedate_to_datetime(text)
         wanted = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now

@@ -6,7 +6,7 @@ import inspect
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -85,6 +85,10 @@ class Signature:
         if returns in (typing.NoReturn, typing.Never):
             returns = None
         return cls(what, parameters, returns, python.replace(parameters=given))
+
+    def taking(self, names: Iterable[str]) -> Mapping[str, Parameter]:
+        """The parameters of a use that gives arguments of those names: all there are."""
+        return self.parameters
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Raw:
         """The arguments of a call as one JSON object by parameter name, defaults applied.
