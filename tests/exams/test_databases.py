@@ -37,6 +37,14 @@ LATE = Deed(
     )
 )
 """A deed whose constraint fails at COMMIT."""
+SQLITE_LATE = Deed(
+    sql=(
+        "CREATE TABLE late (n INTEGER PRIMARY KEY)",
+        "CREATE TABLE child (n INTEGER REFERENCES late (n) DEFERRABLE INITIALLY DEFERRED)",
+        "INSERT INTO child VALUES (1)",
+    )
+)
+"""The same where foreign keys are enforced."""
 
 
 def busy() -> sqlite3.OperationalError:
@@ -52,16 +60,9 @@ class TestSqlite(DatabaseExam):
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Iterator[Bench]:
         """A database in a file of its own."""
-        deferred = Deed(
-            sql=(
-                "CREATE TABLE late (n INTEGER PRIMARY KEY)",
-                "CREATE TABLE child (n INTEGER REFERENCES late (n) DEFERRABLE INITIALLY DEFERRED)",
-                "INSERT INTO child VALUES (1)",
-            )
-        )
         bench = Bench(
             lambda: open_database("exam", f"sqlite:///{tmp_path / 'exam.db'}"),
-            "sync", mark="?", conflict=busy, forbidden=SQLITE_FORBIDDEN, uncommittable=deferred,
+            "sync", mark="?", conflict=busy, forbidden=SQLITE_FORBIDDEN, uncommittable=SQLITE_LATE,
         )  # fmt: skip
         assert list(tmp_path.iterdir()) == []
         bench.prepare()

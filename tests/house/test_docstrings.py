@@ -17,14 +17,19 @@ def decorated(node: Function) -> set[str]:
 
 
 def interface_methods() -> set[str]:
-    """Methods of Protocols: a documented Protocol (a port by its clauses) describes them once for all."""
+    """Methods of Protocols and abstract methods: a documented Protocol (a port by its clauses) describes them once for
+    all, an abstract method is described where it is declared."""
     return {
         item.name
         for module in modules("src")
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.ClassDef) and any("Protocol" in ast.unparse(base) for base in node.bases)
+        if isinstance(node, ast.ClassDef) and ast.get_docstring(node)
         for item in node.body
-        if isinstance(item, Function) and ast.get_docstring(node)
+        if isinstance(item, Function)
+        and (
+            any("Protocol" in ast.unparse(base) for base in node.bases)
+            or ("abstractmethod" in decorated(item) and ast.get_docstring(item))
+        )
     }
 
 

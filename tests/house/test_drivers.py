@@ -7,10 +7,18 @@ from fnmatch import fnmatch
 from tests.house.source import complain, modules
 
 DRIVERS = {
-    "sqlite3": ("adapters/stores/sqlite*", "adapters/databases/sqlite*", "testing/*"),
+    "sqlite3": (
+        "adapters/stores/sqlite*",
+        "adapters/databases/sqlite*",
+        "adapters/databases/sqlalchemy_kinds.py",  # it tells sqlite3 itself when a transaction begins
+        "testing/*",
+    ),
     "psycopg": ("adapters/stores/postgres*", "adapters/databases/p*", "testing/*"),
     "psycopg_pool": ("adapters/stores/postgres*", "adapters/databases/p*", "testing/*"),
-    "asyncpg": ("adapters/databases/asyncpg*",),
+    "asyncpg": ("adapters/databases/asyncpg*", "testing/*"),
+    "pymysql": ("adapters/databases/pymysql*", "testing/*"),
+    "asyncmy": ("adapters/databases/asyncmy*", "testing/*"),
+    "sqlalchemy": ("adapters/databases/sqlalchemy*", "integrations/*", "testing/*"),
     "pydantic": ("wire/*",),
     "aiohttp": ("adapters/callers/*",),
     "yarl": ("adapters/callers/*",),

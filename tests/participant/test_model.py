@@ -119,7 +119,7 @@ class Subject:
     def sweep(self, log: str, mark: int) -> None:
         """Purge at once, which calls do only now and then."""
         driver = self.database.driver
-        driver.drive(purge(driver.dialect, log, mark, limit=100, patience=5.0))
+        driver.drive(purge(driver, log, mark, limit=100, patience=5.0))
 
     def notes(self, uid: bytes) -> Counter[tuple[str, str]]:
         """What effects left."""

@@ -13,11 +13,11 @@ from troth.ports.errors import ConfigurationError
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9._-]{{0,{limits.NAME_LENGTH - 1}}}")
 
 
-def open_database(name: str, target: str, **options: Any) -> Guarded:
+def open_database(name: str, target: Any, **options: Any) -> Guarded:
     """A database for steps to run on; it satisfies `troth.ports.database.Database`. Nothing is opened.
 
     :param name: how errors and metrics call it.
-    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+    :param target: see `troth.adapters.databases.open_driver`.
     :param options: see `troth.adapters.databases.open_driver`.
     :raises ConfigurationError: if the name, the target or an option is none that works.
     """

@@ -121,11 +121,11 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Defi
         """Call, run or start a saga; called by the saga itself."""
         return invoking.invoke_saga(self, definition, args, kwargs, verb, spelling, options)
 
-    def database(self, name: str, target: str, **options: Any) -> Guarded:
+    def database(self, name: str, target: Any, **options: Any) -> Guarded:
         """A database for steps to run on (``on=``). The barrier lives there too. Nothing is opened before first use.
 
         :param name: how errors and metrics call it.
-        :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+        :param target: a URL (``sqlite:///…``, ``postgresql://…``), or SQLAlchemy's engine or session factory.
         :raises ConfigurationError: if the name is taken, or an option is none that works.
         """
         if name in self.databases:

@@ -27,7 +27,6 @@ from troth.ports.database import (
     Answer,
     Begin,
     Commit,
-    Dialect,
     Discard,
     Driver,
     Execute,
@@ -37,6 +36,7 @@ from troth.ports.database import (
     RunEffect,
     Script,
 )  # fmt: skip
+from troth.ports.errors import ConfigurationError
 from troth.wire.reason import shortened
 
 TRIES: Final = 6
@@ -63,12 +63,20 @@ class _GoneError(Exception):
         self.heard = heard
 
 
+class Inspection:
+    """Whether the tables of a database were looked at, once: somebody else may have made them, and wrongly."""
+
+    def __init__(self) -> None:
+        self.passed = False
+
+
 class Conversation:
     """One call's conversation with the database.
 
     :param driver: whose dialect is spoken.
     :param refuse_on: the user's business exceptions.
     :param no_retry: exceptions after which the same call can't do better.
+    :param inspection: whether the tables were looked at.
     """
 
     def __init__(
@@ -78,10 +86,12 @@ class Conversation:
         *,
         refuse_on: tuple[type[BaseException], ...] = (),
         no_retry: tuple[type[BaseException], ...] = (),
+        inspection: Inspection | None = None,
     ) -> None:
         self.call = call
+        self.inspection = inspection or Inspection()
         self.faults: Faults = driver.faults
-        self.dialect: Dialect = driver.dialect
+        self.driver = driver
         self.words = sql.statements(driver.dialect)
         self.refuse_on = refuse_on
         self.no_retry = no_retry or PROGRAMMING_ERRORS
@@ -110,7 +120,10 @@ class Conversation:
                 yield Pause(PAUSE * 2**attempt)
             self.committing = self.called = False
             try:
+                if self.driver.dialect.inspect and not self.inspection.passed:
+                    yield from self.inspected()
                 yield Begin(write=self.kind is not Kind.CHECK, patience=self.call.timeout)
+                self.words = sql.statements(self.driver.dialect)
                 return (yield from self.once())
             except Exception as error:
                 last = error
@@ -142,15 +155,28 @@ class Conversation:
         if not self.called and self.faults.locked_out(error):
             reason = "another call to the same branch has not ended yet"
             return Reply(Word.UNKNOWN, reason=reason, cause=error)
-        return Reply(Word.NOT_DONE, reason=in_words(error), cause=error)
+        return Reply(Word.NOT_DONE, reason=in_words(error), retry=not isinstance(error, ConfigurationError), cause=error)
 
     def tables_made(self) -> Script[Exception | None]:
         """Create the tables; the error if that failed."""
         try:
-            yield from create_tables(self.dialect, self.call.timeout)
+            yield from create_tables(self.driver, self.call.timeout)
         except Exception as error:
             return error
         return None
+
+    def inspected(self) -> Script[None]:
+        """Look at the tables in a local transaction of its own, so that it makes no snapshot for another.
+
+        :raises ConfigurationError: if they would answer wrongly.
+        """
+        yield Begin(write=False, patience=self.call.timeout)
+        answer: Answer = yield Execute(self.driver.dialect.inspect)
+        yield Rollback()
+        if answer.rows:
+            flaws = "; ".join(str(row[0]) for row in answer.rows)
+            raise ConfigurationError(f"table troth_barrier can't tell one branch from another: {flaws}")
+        self.inspection.passed = True
 
     # -- one local transaction ----------------------------------------------------------------------------------
 
@@ -279,7 +305,7 @@ class Conversation:
         """Insert a row unless there is one; it waits for a local transaction that holds the same key."""
         payload = b"" if outcome is Outcome.SEALED else self.payload
         params = (*self.key(op), outcome.value, payload, self.call.begun, self.call.log)
-        answer: Answer = yield Execute(sql.INSERT, params)
+        answer: Answer = yield Execute(self.words.insert, params)
         return answer.changed == 1
 
     def look(self, op: Op, *, lock: bool = False) -> Script[Row | None]:
@@ -308,8 +334,8 @@ class Conversation:
         answer: Answer = yield Execute(self.words.mark, (self.call.log,))
         if answer.rows:
             return int(answer.rows[0][0])
-        if self.dialect.share:  # an old snapshot may not see it: then this fails to serialize, and is run again
-            yield Execute(sql.FIRST_MARK, (self.call.log,))
+        if self.driver.dialect.share:  # an old snapshot may not see it: then this fails to serialize, and is run again
+            yield Execute(self.words.first_mark, (self.call.log,))
         return 0
 
     def commit(self) -> Script[None]:
@@ -318,11 +344,11 @@ class Conversation:
         yield Commit()
 
 
-def create_tables(dialect: Dialect, patience: float) -> Script[None]:
+def create_tables(driver: Driver, patience: float) -> Script[None]:
     """Create the barrier's tables in a local transaction of their own."""
     yield Begin(write=True, patience=patience)
     try:
-        for statement in dialect.tables:
+        for statement in driver.dialect.tables:
             yield Execute(statement)
         yield Commit()
     except Exception:
@@ -330,12 +356,14 @@ def create_tables(dialect: Dialect, patience: float) -> Script[None]:
         raise
 
 
-def purge(dialect: Dialect, log: str, low_water: int, *, limit: int, patience: float) -> Script[int]:
+def purge(driver: Driver, log: str, low_water: int, *, limit: int, patience: float) -> Script[int]:
     """Move a log's purge mark, then delete at most *limit* of its rows below it; returns how many."""
     yield Begin(write=True, patience=patience)
     try:
-        yield Execute(sql.MOVE_MARK, (log, low_water))
-        answer: Answer = yield Execute(sql.statements(dialect).purge, (log, low_water, limit))
+        words = sql.statements(driver.dialect)
+        yield Execute(words.first_mark, (log,))
+        yield Execute(sql.MOVE_MARK, (low_water, log, low_water))
+        answer: Answer = yield Execute(words.purge, (log, low_water, limit))
         yield Commit()
     except Exception:
         yield Rollback()

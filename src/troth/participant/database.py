@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from troth.core.reply import Reply
-from troth.participant.barrier import Conversation, purge
+from troth.participant.barrier import Conversation, Inspection, purge
 from troth.ports.caller import Call
 from troth.ports.database import AsyncEffect, Driver, Effect, Script
 
@@ -34,6 +34,7 @@ class Guarded:
         self.name = name
         self.driver = driver
         self._purges = _Purges(purge_every)
+        self._inspection = Inspection()
 
     def __repr__(self) -> str:
         return f"<database {self.name!r}>"
@@ -48,7 +49,7 @@ class Guarded:
 
         :param effect: run on the driver's own connection if the barrier says so.
         """
-        conversation = Conversation(call, self.driver, refuse_on=refuse_on, no_retry=no_retry)
+        conversation = self._conversation(call, refuse_on, no_retry)
         reply = self.driver.drive(conversation.run(), effect)
         if self._purges.due(call):
             try:
@@ -61,7 +62,7 @@ class Guarded:
         self, call: Call, effect: AsyncEffect, *, refuse_on: Exceptions = (), no_retry: Exceptions = ()
     ) -> Reply:
         """`run` in the other colour."""
-        conversation = Conversation(call, self.driver, refuse_on=refuse_on, no_retry=no_retry)
+        conversation = self._conversation(call, refuse_on, no_retry)
         reply = await self.driver.adrive(conversation.run(), effect)
         if self._purges.due(call):
             try:
@@ -70,8 +71,13 @@ class Guarded:
                 _log.warning("purging barrier rows of %s failed: %s", self.name, error)
         return reply
 
+    def _conversation(self, call: Call, refuse_on: Exceptions, no_retry: Exceptions) -> Conversation:
+        return Conversation(
+            call, self.driver, refuse_on=refuse_on, no_retry=no_retry, inspection=self._inspection
+        )
+
     def _purge(self, call: Call) -> Script[int]:
-        return purge(self.driver.dialect, call.log, call.low_water, limit=PURGE_ROWS, patience=call.timeout)
+        return purge(self.driver, call.log, call.low_water, limit=PURGE_ROWS, patience=call.timeout)
 
     def plain(self, function: Callable[[Any], T]) -> T:
         """Run the function in an ordinary local transaction, without a barrier."""

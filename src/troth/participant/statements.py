@@ -7,6 +7,7 @@ log: every row of that log begun before the mark may have been purged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from msgspec import Raw
@@ -15,21 +16,15 @@ from troth.core.barrier import Outcome, Row
 from troth.core.reply import NULL
 from troth.ports.database import Dialect
 
-INSERT: Final = (
-    "INSERT INTO troth_barrier (uid, branch, op, outcome, payload_hash, begun, log)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
-)
 UPDATE: Final = (
     "UPDATE troth_barrier SET outcome = ?, payload_hash = ?, result = ?, reason = ?"
     " WHERE uid = ? AND branch = ? AND op = ?"
 )
 SEAL_ROW: Final = "UPDATE troth_barrier SET outcome = 'sealed' WHERE uid = ? AND branch = ? AND op = ?"
 MARK: Final = "SELECT mark FROM troth_barrier_mark WHERE log = ?"
-FIRST_MARK: Final = "INSERT INTO troth_barrier_mark (log, mark) VALUES (?, 0) ON CONFLICT DO NOTHING"
-MOVE_MARK: Final = (
-    "INSERT INTO troth_barrier_mark (log, mark) VALUES (?, ?)"
-    " ON CONFLICT (log) DO UPDATE SET mark = excluded.mark WHERE troth_barrier_mark.mark < excluded.mark"
-)
+MOVE_MARK: Final = "UPDATE troth_barrier_mark SET mark = ? WHERE log = ? AND mark < ?"
+_ROW: Final = "troth_barrier (uid, branch, op, outcome, payload_hash, begun, log) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_FIRST_MARK: Final = "troth_barrier_mark (log, mark) VALUES (?, 0)"
 _COLUMNS: Final = "SELECT outcome, payload_hash, result, reason, begun, log FROM troth_barrier"
 _KEY: Final = " WHERE uid = ? AND branch = ? AND op = ?"
 
@@ -41,24 +36,44 @@ class ForeignRowError(Exception):
 class Statements(NamedTuple):
     """The statements that differ by dialect.
 
+    :param insert: inserts a row unless there is one.
     :param look: reads a row.
     :param look_and_lock: reads a row and keeps others from it until the local transaction ends.
+    :param first_mark: inserts a log's purge mark unless there is one.
     :param purge: deletes at most so many rows of a log below its mark.
     """
 
+    insert: str
     look: str
     look_and_lock: str
     mark: str
+    first_mark: str
     purge: str
 
 
+@lru_cache(maxsize=16)
 def statements(dialect: Dialect) -> Statements:
-    """The statements as one database wants them."""
-    purge = (
+    """The statements as one database wants them.
+
+    MySQL's form is INSERT IGNORE, whose count of affected rows means the same under every client flag; what else it
+    would ignore (too long, too large, not of the character set) no value of ours can be.
+    """
+    if dialect.mysql:
+        before, after = "INSERT IGNORE INTO ", ""
+    else:
+        before, after = "INSERT INTO ", " ON CONFLICT DO NOTHING"
+    purge = "DELETE FROM troth_barrier WHERE log = ? AND begun < ? LIMIT ?" if dialect.mysql else (
         "DELETE FROM troth_barrier WHERE (uid, branch, op) IN (SELECT uid, branch, op FROM troth_barrier"
         f" WHERE log = ? AND begun < ? LIMIT ?{dialect.skip})"
     )
-    return Statements(_COLUMNS + _KEY, _COLUMNS + _KEY + dialect.lock, MARK + dialect.share, purge)
+    return Statements(
+        insert=before + _ROW + after,
+        look=_COLUMNS + _KEY,
+        look_and_lock=_COLUMNS + _KEY + dialect.lock,
+        mark=MARK + dialect.share,
+        first_mark=before + _FIRST_MARK + after,
+        purge=purge,
+    )
 
 
 def row_from(values: Sequence[Any]) -> Row:

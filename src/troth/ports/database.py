@@ -30,6 +30,7 @@ generators that yield `Request`s; a driver answers each in its own colour, as ps
     no row, is ``unknown: evidence purged`` and runs nothing.
 15. `plain` is an ordinary local transaction: it commits on return, else rolls back and passes the exception on.
 16. `close` closes what is idle, and what is in use when it is given back; it can be called twice, and use opens again.
+    A pool that the user brought along is the user's to close.
 17. After `abandon` (in a forked child) the inherited connections are neither used nor closed; use opens new ones.
 18. A call cancelled at any await leaves every pooled connection answering its own next query.
 """
@@ -113,6 +114,9 @@ class Dialect(NamedTuple):
     """How the barrier's statements differ between databases.
 
     :param tables: statements that create the tables, run in one transaction.
+    :param mysql: True where a duplicate is passed over by INSERT IGNORE and a DELETE takes a LIMIT, as in MySQL.
+    :param inspect: a query that answers a row ``(what is wrong)`` for each flaw of tables that somebody else made; ""
+        where they can't be wrong in a way that would go unseen.
     :param lock: what makes a SELECT lock its rows ("" where one writer holds the whole database).
     :param share: what makes the purge mark's SELECT safe from an old snapshot ("" where each statement sees its own).
     :param skip: what makes a purge pass over locked rows ("" as above).
@@ -122,6 +126,8 @@ class Dialect(NamedTuple):
     lock: str = ""
     share: str = ""
     skip: str = ""
+    mysql: bool = False
+    inspect: str = ""
 
 
 class Faults(Protocol):
@@ -165,7 +171,10 @@ class Driver(Protocol):
         ...
 
     @property
-    def dialect(self) -> Dialect: ...
+    def dialect(self) -> Dialect:
+        """Asked after each `Begin`: some databases tell their isolation level only when they are connected."""
+        ...
+
     @property
     def faults(self) -> Faults: ...
     def drive(self, script: Script[T], effect: Effect | None = None) -> T:

@@ -11,13 +11,18 @@ from troth.ports.errors import ConfigurationError
 TARGETS = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/dbname"
 
 
-def open_driver(target: str, **options: Any) -> Driver:
+def open_driver(target: Any, **options: Any) -> Driver:
     """The driver for a target. Nothing is opened.
 
-    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``.
+    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``; or of SQLAlchemy an
+        Engine, AsyncEngine, sessionmaker or async_sessionmaker.
     :param options: for PostgreSQL ``pool_size`` (connections per colour and event loop) and ``isolation``.
     :raises ConfigurationError: if the target or an option is none that we know, or its library isn't installed.
     """
+    if _is_sqlalchemy(target):
+        return _sqlalchemy(target, options)
+    if not isinstance(target, str):
+        raise ConfigurationError(f"the database target {target!r} is none that troth knows. Use {TARGETS}.")
     scheme = target.partition("://")[0].lower() if "://" in target else ""
     try:
         if scheme == "sqlite":
@@ -31,6 +36,19 @@ def open_driver(target: str, **options: Any) -> Driver:
             raise ConfigurationError(f"{target.partition('?')[0]}: {error}. Leave that option out.") from None
         raise
     raise ConfigurationError(f"the database target {target!r} is none that troth knows. Use {TARGETS}.")
+
+
+def _is_sqlalchemy(target: Any) -> bool:
+    """True for an object of SQLAlchemy's; told by its classes' modules, so that nothing is imported for it."""
+    return any(kind.__module__.partition(".")[0] == "sqlalchemy" for kind in type(target).__mro__)
+
+
+def _sqlalchemy(target: Any, options: dict[str, Any]) -> Driver:
+    if options:
+        raise ConfigurationError(f"{', '.join(options)}: an engine has its own options. Give them to create_engine.")
+    from troth.adapters.databases.sqlalchemy import open_sqlalchemy
+
+    return open_sqlalchemy(target)
 
 
 def _postgres(target: str, options: dict[str, Any]) -> Driver:

@@ -10,6 +10,7 @@ CURES = {
     "commit": "Leave it out: troth commits when the step returns.",
     "rollback": "Raise instead: Refused for a business no, any other exception for another try.",
     "close": "Leave it out: the connection is troth's and is used again.",
+    "begin": "Leave it out: the step is one local transaction already. For a part that may fail use a savepoint.",
     "with db": "Leave it out: the step is one local transaction already. For a part that may fail use a savepoint.",
     "executescript": "It commits first. Call execute once for each statement.",
     "autocommit": "Leave it as it is: the step is one local transaction already.",

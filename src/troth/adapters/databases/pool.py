@@ -12,14 +12,18 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
 C = TypeVar("C")
+P = TypeVar("P")
 
 
 class NoConnectionFreeError(TimeoutError):
     """Every connection of the pool stayed in use."""
 
 
-class _Shelf(Generic[C]):
-    """Idle connections, those in use, and which may come back."""
+class Shelf(Generic[C]):
+    """What both pools are: idle connections, those in use, and which may come back.
+
+    :param close: closes a connection without waiting.
+    """
 
     def __init__(self, close: Callable[[C], None]) -> None:
         self._close = close
@@ -28,7 +32,7 @@ class _Shelf(Generic[C]):
         self._stale: set[int] = set()
         self._guard = threading.Lock()
 
-    def pop(self) -> C | None:
+    def _pop(self) -> C | None:
         """An idle connection, now in use."""
         with self._guard:
             if not self._idle:
@@ -37,13 +41,17 @@ class _Shelf(Generic[C]):
             self._used[id(connection)] = connection
             return connection
 
-    def add(self, connection: C) -> None:
+    def _add(self, connection: C) -> C:
         """A new connection, in use."""
         with self._guard:
             self._used[id(connection)] = connection
+        return connection
 
-    def put(self, connection: C, healthy: bool) -> None:
-        """A connection comes back."""
+    def _release(self) -> None:
+        """One more connection may be taken."""
+
+    def give(self, connection: C, healthy: bool = True) -> None:
+        """Give a connection back, without waiting; an unhealthy one is closed."""
         with self._guard:
             self._used.pop(id(connection), None)
             keep = healthy and id(connection) not in self._stale
@@ -52,30 +60,35 @@ class _Shelf(Generic[C]):
                 self._idle.append(connection)
         if not keep:
             self._close(connection)
+        self._release()
 
-    def clear(self, used: bool) -> None:
-        """Close what is idle; with *used*, also what is in use, when it comes back."""
+    def clear(self) -> None:
+        """Close what is idle."""
         with self._guard:
             idle, self._idle = self._idle, []
-            if used:
-                self._stale.update(self._used)
         for connection in idle:
             self._close(connection)
+
+    def close(self) -> None:
+        """Close what is idle now, and what is in use when it comes back."""
+        with self._guard:
+            self._stale.update(self._used)
+        self.clear()
 
     def everything(self) -> list[C]:
         """All connections, idle and in use."""
         return [*self._idle, *self._used.values()]
 
 
-class Pool(Generic[C]):
+class Pool(Shelf[C]):
     """Connections for threads.
 
     :param size: connections at a time.
     """
 
     def __init__(self, connect: Callable[[], C], close: Callable[[C], None], size: int) -> None:
+        super().__init__(close)
         self._connect = connect
-        self._shelf = _Shelf(close)
         self._free = threading.BoundedSemaphore(size)
 
     def take(self, patience: float) -> C:
@@ -87,42 +100,24 @@ class Pool(Generic[C]):
         if not self._free.acquire(timeout=max(patience, 0.0)):
             raise NoConnectionFreeError(f"no connection became free within {patience:g} s")
         try:
-            connection = self._shelf.pop()
-            if connection is None:
-                connection = self._connect()
-                self._shelf.add(connection)
-            return connection
+            return self._pop() or self._add(self._connect())
         except BaseException:
             self._free.release()
             raise
 
-    def give(self, connection: C, healthy: bool = True) -> None:
-        """Give a connection back; an unhealthy one is closed."""
-        self._shelf.put(connection, healthy)
+    def _release(self) -> None:
         self._free.release()
 
-    def clear(self) -> None:
-        """Close what is idle."""
-        self._shelf.clear(used=False)
 
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        self._shelf.clear(used=True)
-
-    def everything(self) -> list[C]:
-        """All connections, idle and in use."""
-        return self._shelf.everything()
-
-
-class AsyncPool(Generic[C]):
+class AsyncPool(Shelf[C]):
     """Connections for the tasks of one event loop; giving back never waits.
 
     :param size: connections at a time.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[C]], close: Callable[[C], None], size: int) -> None:
+        super().__init__(close)
         self._connect = connect
-        self._shelf = _Shelf(close)
         self._free = asyncio.Semaphore(size)
 
     async def take(self, patience: float) -> C:
@@ -136,28 +131,47 @@ class AsyncPool(Generic[C]):
         else:
             await self._free.acquire()  # doesn't wait
         try:
-            connection = self._shelf.pop()
-            if connection is None:
-                connection = await self._connect()
-                self._shelf.add(connection)
-            return connection
+            return self._pop() or self._add(await self._connect())
         except BaseException:
             self._free.release()
             raise
 
-    def give(self, connection: C, healthy: bool = True) -> None:
-        """Give a connection back; an unhealthy one is closed."""
-        self._shelf.put(connection, healthy)
+    def _release(self) -> None:
         self._free.release()
 
-    def clear(self) -> None:
-        """Close what is idle."""
-        self._shelf.clear(used=False)
 
-    def close(self) -> None:
-        """Close what is idle now, and what is in use when it comes back."""
-        self._shelf.clear(used=True)
+class PerLoop(Generic[P]):
+    """One thing (a pool, an engine) for each event loop: connections of one loop are no use in another.
 
-    def everything(self) -> list[C]:
-        """All connections, idle and in use."""
-        return self._shelf.everything()
+    :param make: makes the thing for the running loop.
+    :param bury: closes what belonged to a loop that has ended.
+    """
+
+    def __init__(self, make: Callable[[], P], bury: Callable[[P], None]) -> None:
+        self._make = make
+        self._bury = bury
+        self._guard = threading.Lock()
+        self._things: dict[asyncio.AbstractEventLoop, P] = {}
+
+    def here(self) -> P:
+        """The running loop's."""
+        loop = asyncio.get_running_loop()
+        with self._guard:
+            thing = self._things.get(loop)
+            if thing is None:
+                self._bury_ended()
+                thing = self._things[loop] = self._make()
+        return thing
+
+    def bury_ended(self) -> None:
+        """Close what belongs to loops that have ended."""
+        with self._guard:
+            self._bury_ended()
+
+    def _bury_ended(self) -> None:
+        for loop in [loop for loop in self._things if loop.is_closed()]:
+            self._bury(self._things.pop(loop))
+
+    def everything(self) -> list[P]:
+        """All of them."""
+        return list(self._things.values())

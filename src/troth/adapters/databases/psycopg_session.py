@@ -1,40 +1,19 @@
-"""Answering a script's requests with psycopg, in both colours. What is sent is written once; only sending differs."""
+"""Answering a script's requests with psycopg, in both colours."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import time
 from functools import lru_cache
-from typing import Any, Protocol, cast
+from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
 
 from troth.adapters.databases.pool import AsyncPool, Pool
+from troth.adapters.databases.postgres import opening
 from troth.adapters.databases.psycopg_connection import AsyncStepConnection, StepConnection
-from troth.ports.database import (
-    Answer,
-    AsyncEffect,
-    Begin,
-    Commit,
-    Discard,
-    Effect,
-    Execute,
-    Pause,
-    Request,
-    Rollback,
-    RunEffect,
-)
-
-
-class Opening(Protocol):
-    """What a session needs of its driver."""
-
-    def begin(self, patience: float) -> bytes:
-        """BEGIN with the driver's isolation, and a bound for every lock."""
-        ...
+from troth.adapters.databases.session import AsyncPooledSession, PooledSession, ended
+from troth.ports.database import Answer, AsyncEffect, Effect
 
 
 @lru_cache(maxsize=64)
@@ -48,156 +27,77 @@ def answer_of(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], rows: list
     return Answer(max(cursor.rowcount, 0), rows)
 
 
-def share_of(most: float) -> float:
-    """Seconds between nothing and *most*, by chance."""
-    return most * os.urandom(1)[0] / 255
+def is_idle(connection: StepConnection | AsyncStepConnection) -> bool:
+    """True if the server waits for a new transaction."""
+    return connection.pgconn.transaction_status == TransactionStatus.IDLE
 
 
-def no_transaction() -> psycopg.ProgrammingError:
-    """For a request that needs one."""
-    return psycopg.ProgrammingError("no local transaction is open")
+def check_open(connection: StepConnection | AsyncStepConnection) -> None:
+    """Raise unless the local transaction can be committed; PostgreSQL would answer a COMMIT otherwise, in silence."""
+    status = connection.pgconn.transaction_status
+    if status == TransactionStatus.INERROR:
+        raise psycopg.errors.InFailedSqlTransaction("an error of the database was swallowed: nothing can be kept")
+    if status != TransactionStatus.INTRANS:
+        raise ended()
 
 
-class SyncSession:
+class SyncSession(PooledSession[StepConnection]):
     """Answers one script's requests in a thread."""
 
-    def __init__(self, opening: Opening, pool: Pool[StepConnection], effect: Effect | None) -> None:
-        self._opening = opening
-        self._pool = pool
-        self._effect = effect
-        self._connection: StepConnection | None = None
+    def __init__(self, isolation: str, pool: Pool[StepConnection], effect: Effect | None = None) -> None:
+        super().__init__(pool, effect)
+        self._isolation = isolation
 
-    @property
-    def connection(self) -> StepConnection:
-        """The connection of the local transaction that is open."""
-        if self._connection is None:
-            raise no_transaction()
-        return self._connection
-
-    def perform(self, request: Request) -> Any:
-        match request:
-            case Execute(sql, params):
-                return self.execute(placed(sql), params)
-            case RunEffect(stored):
-                effect = cast("Effect", self._effect)
-                connection = self.connection
-                try:
-                    return effect(connection, stored)
-                finally:
-                    connection.tidy()
-            case Begin(_, patience):
-                self._connection = self._pool.take(patience)
-                self.execute(self._opening.begin(patience))
-            case Commit():
-                self.execute(b"COMMIT")
-                self._release(healthy=True)
-            case Rollback():
-                self.rollback()
-            case Discard():
-                self.discard()
-            case Pause(most):
-                time.sleep(share_of(most))
-        return None
-
-    def execute(self, sql: bytes, params: Any = None) -> Answer:
+    def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours; without parameters it is not prepared, so it may be several."""
         cursor = self.connection.cursor(row_factory=tuple_row)
-        cursor.execute(sql, params or None, prepare=None if params else False)
+        cursor.execute(placed(sql), params or None, prepare=None if params else False)
         return answer_of(cursor, cursor.fetchall() if cursor.description else [])
 
-    def rollback(self) -> None:
-        """Roll back; a connection that can't is closed, which does."""
-        if self._connection is None:
-            return
-        try:
-            self.execute(b"ROLLBACK")
-        except psycopg.Error:
-            self.discard()
-        else:
-            self._release(healthy=True)
+    def begin(self, patience: float) -> None:
+        """In one round trip."""
+        self.connection.cursor().execute(opening(self._isolation, patience).encode(), prepare=False)
 
-    def discard(self) -> None:
-        """Close the connection, if there is one; if it was broken, what is idle is as old and goes too."""
-        if self._connection is not None and self._connection.broken:
-            self._pool.clear()
-        self._release(healthy=False)
+    def still_ours(self) -> None:
+        check_open(self.connection)
 
-    def _release(self, healthy: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.give(connection, healthy and is_idle(connection))
+    def idle(self, connection: StepConnection) -> bool:
+        return is_idle(connection)
+
+    def broken(self, connection: StepConnection) -> bool:
+        return connection.broken
+
+    def tidy(self, connection: StepConnection) -> None:
+        """Undo what the step set on the connection."""
+        connection.tidy()
 
 
-class AsyncSession:
+class AsyncSession(AsyncPooledSession[AsyncStepConnection]):
     """Answers one script's requests in a task."""
 
-    def __init__(self, opening: Opening, pool: AsyncPool[AsyncStepConnection], effect: AsyncEffect | None) -> None:
-        self._opening = opening
-        self._pool = pool
-        self._effect = effect
-        self._connection: AsyncStepConnection | None = None
+    def __init__(self, isolation: str, pool: AsyncPool[AsyncStepConnection], effect: AsyncEffect | None = None) -> None:
+        super().__init__(pool, effect)
+        self._isolation = isolation
 
-    @property
-    def connection(self) -> AsyncStepConnection:
-        """The connection of the local transaction that is open."""
-        if self._connection is None:
-            raise no_transaction()
-        return self._connection
-
-    async def perform(self, request: Request) -> Any:
-        match request:
-            case Execute(sql, params):
-                return await self.execute(placed(sql), params)
-            case RunEffect(stored):
-                effect = cast("AsyncEffect", self._effect)
-                connection = self.connection
-                try:
-                    return await effect(connection, stored)
-                finally:
-                    connection.tidy()
-            case Begin(_, patience):
-                self._connection = await self._pool.take(patience)
-                await self.execute(self._opening.begin(patience))
-            case Commit():
-                await self.execute(b"COMMIT")
-                self._release(healthy=True)
-            case Rollback():
-                await self.rollback()
-            case Discard():
-                self.discard()
-            case Pause(most):
-                await asyncio.sleep(share_of(most))
-        return None
-
-    async def execute(self, sql: bytes, params: Any = None) -> Answer:
+    async def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours; see `SyncSession.execute`."""
         cursor = self.connection.cursor(row_factory=tuple_row)
-        await cursor.execute(sql, params or None, prepare=None if params else False)
+        await cursor.execute(placed(sql), params or None, prepare=None if params else False)
         return answer_of(cursor, await cursor.fetchall() if cursor.description else [])
 
-    async def rollback(self) -> None:
-        """Roll back; a connection that can't is closed, which does."""
-        if self._connection is None:
-            return
-        try:
-            await self.execute(b"ROLLBACK")
-        except psycopg.Error:
-            self.discard()
-        else:
-            self._release(healthy=True)
+    async def begin(self, patience: float) -> None:
+        """In one round trip."""
+        await self.connection.cursor().execute(opening(self._isolation, patience).encode(), prepare=False)
 
-    def discard(self) -> None:
-        """Close the connection without waiting; see `SyncSession.discard`."""
-        if self._connection is not None and self._connection.broken:
-            self._pool.clear()
-        self._release(healthy=False)
+    async def still_ours(self) -> None:
+        check_open(self.connection)
 
-    def _release(self, healthy: bool) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            self._pool.give(connection, healthy and is_idle(connection))
+    def idle(self, connection: AsyncStepConnection) -> bool:
+        return is_idle(connection)
 
+    def broken(self, connection: AsyncStepConnection) -> bool:
+        return connection.broken
 
-def is_idle(connection: StepConnection | AsyncStepConnection) -> bool:
-    """True if the server waits for a new transaction: only then may another call have the connection."""
-    return connection.pgconn.transaction_status == TransactionStatus.IDLE
+    def tidy(self, connection: AsyncStepConnection) -> None:
+        """Undo what the step set on the connection."""
+        connection.tidy()

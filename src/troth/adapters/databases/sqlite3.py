@@ -11,10 +11,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn, TypeVar
 
 from troth.adapters.databases.dialects import SQLITE
-from troth.adapters.databases.driving import drive
+from troth.adapters.databases.driving import drive, plain
+from troth.adapters.databases.faults import caused_by
 from troth.adapters.databases.pool import Pool
+from troth.adapters.databases.session import ended, share_of
 from troth.adapters.databases.sqlite3_connection import StepConnection, connect
-from troth.core import limits
 from troth.ports.database import (
     Answer,
     AsyncEffect,
@@ -43,6 +44,14 @@ class StayedLockedError(sqlite3.OperationalError):
     """The database's one write lock did not become free."""
 
 
+def locked(path: str, patience: float) -> str:
+    """Words for a write lock that did not become free."""
+    return (
+        f"{path} stayed locked for {patience:g} s by another local transaction. Keep steps short; inside a step use its"
+        " own db, never another connection to the same file."
+    )
+
+
 def _code(error: BaseException) -> int:
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
 
@@ -69,10 +78,7 @@ class SqliteFaults:
         return False
 
     def own(self, error: BaseException) -> bool:
-        link: BaseException | None = error
-        while link is not None and not isinstance(link, sqlite3.Error):
-            link = link.__cause__ or link.__context__
-        return link is not None
+        return caused_by(error, sqlite3.Error)
 
 
 class _Session:
@@ -98,7 +104,7 @@ class _Session:
             case Execute(sql, params):
                 return self._execute(sql, params)
             case RunEffect(stored):
-                return self.call(lambda connection: self._run(connection, stored))
+                return self.run(lambda connection: self._run(connection, stored))
             case Begin(write, patience):
                 return self.begin(write, patience)
             case Commit():
@@ -109,7 +115,7 @@ class _Session:
             case Discard():
                 return self.discard()
             case Pause(most):
-                return time.sleep(most * os.urandom(1)[0] / 255)
+                return time.sleep(share_of(most))
 
     def _execute(self, sql: str, params: Any) -> Answer:
         try:
@@ -123,7 +129,12 @@ class _Session:
             raise TypeError("a script without an effect asked for one")
         return self._effect(connection, stored)
 
-    def call(self, function: Callable[[StepConnection], T]) -> T:
+    def still_ours(self) -> None:
+        """Raise unless the local transaction is open."""
+        if not self.connection.in_transaction:
+            raise ended()
+
+    def run(self, function: Callable[[StepConnection], T]) -> T:
         """Run the user's function on the connection, and leave the connection as if it hadn't been."""
         connection = self.connection
         try:
@@ -139,7 +150,7 @@ class _Session:
         if write:
             lock = self._driver.writer
             if not lock.acquire(timeout=patience):
-                raise StayedLockedError(self._driver.locked(patience))
+                raise StayedLockedError(locked(self._driver.path, patience))
             self._lock = lock
         try:
             self._pool = self._driver.pool
@@ -151,7 +162,7 @@ class _Session:
             connected = self._connection is not None
             self.discard()
             if connected and _code(error) in _BUSY:
-                raise StayedLockedError(self._driver.locked(patience)) from error
+                raise StayedLockedError(locked(self._driver.path, patience)) from error
             raise
         except BaseException:
             self.discard()
@@ -220,13 +231,6 @@ class SqliteDriver:
             self.abandon()
         return self._pool
 
-    def locked(self, patience: float) -> str:
-        """Words for a write lock that did not become free."""
-        return (
-            f"{self.path} stayed locked for {patience:g} s by another local transaction. Keep steps short; inside a"
-            " step use its own db, never another connection to the same file."
-        )
-
     def drive(self, script: Script[T], effect: Effect | None = None) -> T:
         """Run a script to its end."""
         return drive(script, _Session(self, effect))
@@ -240,21 +244,7 @@ class SqliteDriver:
 
     def plain(self, function: Callable[[Any], T]) -> T:
         """Run the function in a local transaction without a barrier."""
-        session = _Session(self, None)
-        try:
-            session.begin(True, limits.PARTICIPANT_TIMEOUT)
-            result = session.call(function)
-            if not session.connection.in_transaction:
-                raise DefinitionError(
-                    "the local transaction was ended inside the step: take COMMIT and ROLLBACK out of it"
-                )
-            session.perform(Commit())
-            return result
-        except BaseException:
-            session.rollback()
-            raise
-        finally:
-            session.discard()
+        return plain(_Session(self, None), function)
 
     async def aplain(self, function: Callable[[Any], Awaitable[T]]) -> NoReturn:
         """Refused: sqlite3 blocks.

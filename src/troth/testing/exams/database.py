@@ -311,8 +311,7 @@ async def own_answers(bench: Bench, tasks: int = 6) -> None:
 
     async def ask(number: int) -> None:
         async def query(db: Any) -> Any:
-            cursor = await db.execute(f"SELECT {number}")
-            return (await cursor.fetchone())[0]
+            return (await bench.speak(db, f"SELECT {number}", ()))[0][0]
 
         answered = await bench.database.aplain(query)
         assert answered == number, f"asked for {number}, got {answered}"

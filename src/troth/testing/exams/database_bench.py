@@ -35,14 +35,31 @@ class Deed(NamedTuple):
     also: Callable[[Any], Any] | None = None
 
 
+Speak = Callable[[Any, str, Sequence[Any]], Any]
+"""(connection, statement, parameters) -> the rows; awaitable in the async colour."""
+
+
+def spoken(db: Any, sql: str, params: Sequence[Any]) -> list[Any]:
+    """How sqlite3's and psycopg's connections are spoken to."""
+    cursor = db.execute(sql, params)
+    return list(cursor.fetchall()) if cursor.description else []
+
+
+async def aspoken(db: Any, sql: str, params: Sequence[Any]) -> list[Any]:
+    """How psycopg's async connections are spoken to."""
+    cursor = await db.execute(sql, params)
+    return await cursor.fetchall() if cursor.description else []
+
+
 class Bench:
     """One database under examination, in one colour.
 
     :param make: makes a new `Database` object for the same place; nothing may open before it is used.
     :param colour: ``sync`` or ``async``.
-    :param mark: the placeholder of the library's parameters.
+    :param mark: the placeholder of the library's parameters; ``$`` for numbered ones.
     :param conflict: makes an error that stands for a serialization failure or a busy lock.
     :param forbidden: by name, what a step may not do with its connection.
+    :param speak: runs a statement on the library's connection; the rows.
     :param uncommittable: a deed after which COMMIT fails, or None where that can't be arranged from inside.
     """
 
@@ -54,15 +71,18 @@ class Bench:
         mark: str,
         conflict: Callable[[], BaseException],
         forbidden: Mapping[str, Callable[[Any], Any]],
+        speak: Speak | None = None,
         uncommittable: Deed | None = None,
     ) -> None:
+        self.speak: Speak = speak or (spoken if colour == "sync" else aspoken)
         self.make = make
         self.colour = colour
         self.conflict = conflict
         self.forbidden = forbidden
         self.uncommittable = uncommittable
-        self.insert = f"INSERT INTO exam_note VALUES ({mark}, {mark})"
-        self.select = f"SELECT note FROM exam_note WHERE branch = {mark}"
+        first, second = (mark, mark) if mark != "$" else ("$1", "$2")
+        self.insert = f"INSERT INTO exam_note VALUES ({first}, {second})"
+        self.select = f"SELECT note FROM exam_note WHERE branch = {first}"
         self.database = make()
         self.runner = asyncio.Runner() if colour == "async" else None
         self.stored: list[bytes | None] = []
@@ -94,9 +114,9 @@ class Bench:
 
         def run(db: Any, stored: Raw | None) -> Raw:
             self._seen(stored)
-            db.execute(self.insert, (call.branch, deed.note))
+            self.speak(db, self.insert, (call.branch, deed.note))
             for statement in deed.sql:
-                db.execute(statement)
+                self.speak(db, statement, ())
             return self._end(db, deed, left)
 
         return run
@@ -107,9 +127,9 @@ class Bench:
 
         async def run(db: Any, stored: Raw | None) -> Raw:
             self._seen(stored)
-            await db.execute(self.insert, (call.branch, deed.note))
+            await self.speak(db, self.insert, (call.branch, deed.note))
             for statement in deed.sql:
-                await db.execute(statement)
+                await self.speak(db, statement, ())
             return self._end(db, deed, left)
 
         return run
@@ -127,15 +147,10 @@ class Bench:
 
     def plain(self, sql: str, params: Sequence[Any] = ()) -> list[Any]:
         """One statement in an ordinary local transaction; its rows."""
-        runner = self.runner
-        if runner is None:
-            return self.database.plain(lambda db: _rows(db.execute(sql, params)))
-
-        async def ask(db: Any) -> list[Any]:
-            cursor = await db.execute(sql, params)
-            return await cursor.fetchall() if cursor.description else []
-
-        return runner.run(self.database.aplain(ask))
+        if self.runner is None:
+            rows: list[Any] = self.database.plain(lambda db: self.speak(db, sql, params))
+            return rows
+        return self.runner.run(self.database.aplain(lambda db: self.speak(db, sql, params)))
 
     def notes(self, call: Call) -> list[str]:
         """The notes that effects left for the call's branch."""
@@ -144,10 +159,6 @@ class Bench:
     def barrier_rows(self) -> int:
         """How many barrier rows there are."""
         return int(self.plain("SELECT count(*) FROM troth_barrier")[0][0])
-
-
-def _rows(cursor: Any) -> list[Any]:
-    return list(cursor.fetchall()) if cursor.description else []
 
 
 def call_of(
