@@ -1,0 +1,1 @@
+"""Glue for web frameworks and task queues: thin, and each imports only its own."""
