@@ -8,7 +8,7 @@ from troth.core import limits
 from troth.core.plan import Plan
 from troth.core.saga import begin
 from troth.core.state import Saga
-from troth.engine.journal import Commit, Journal, Settle, Ticket, Wait
+from troth.engine.journal import LARGE, RIDE, Commit, Journal, Settle, Ticket, Wait
 from troth.ports.errors import CommitUnknown, Fenced, RowRejected, StoreError, StoreUnavailable
 from troth.ports.store import BatchOutcome, Write
 
@@ -20,7 +20,7 @@ class Owner:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.ticket: Ticket | None = None
+        self.rev = 1
         self.saga: Saga = SAGA
 
     def as_write(self) -> Write:
@@ -70,7 +70,7 @@ def put(under: Journal, *names: str, forced: bool = True, now: int = 0) -> list[
     """Put rows."""
     owners = [Owner(each) for each in names]
     for owner in owners:
-        under.put(owner, 1, now, forced=forced)
+        under.put(owner, now, forced=forced)
     return owners
 
 
@@ -104,17 +104,29 @@ def test_a_riding_write_goes_with_a_forced_one() -> None:
     put(under, "rides", forced=False)
     assert under.next_step(0) == Wait(int(limits.RIDE_SECONDS * 1e6))
     put(under, "forced")
-    assert rows(under.next_step(0)) == ["rides", "forced"]
+    assert rows(under.next_step(0)) == ["forced", "rides"]
     under.committed(BatchOutcome())
     put(under, "late", forced=False, now=100)
     assert rows(under.next_step(100 + int(limits.RIDE_SECONDS * 1e6))) == ["late"]
+
+
+def test_a_large_group_leaves_young_riding_writes_behind() -> None:
+    """The next forced write of their transaction will likely hold what they hold; none waits longer than it would alone."""
+    under, _ = journal()
+    names = [f"f{number}" for number in range(LARGE)]
+    put(under, "old", forced=False)
+    put(under, "young", forced=False, now=1)
+    put(under, *names)
+    assert rows(under.next_step(RIDE)) == [*names, "old"]
+    under.committed(BatchOutcome())
+    assert rows(under.next_step(RIDE + 1)) == ["young"]
 
 
 def test_writes_of_one_transaction_coalesce() -> None:
     """The newest state takes the place of the one that waits."""
     under, _ = journal()
     (owner,) = put(under, "a", forced=False)
-    under.put(owner, 2, 0, forced=True)
+    under.put(owner, 0, forced=True)
     assert rows(under.next_step(0)) == ["a"]
 
 

@@ -183,7 +183,7 @@ class Driver:
         rev = live.rev = live.rev + 1
         if forced:
             live.forced_rev = rev
-        self.journal.put(live, rev, now, forced)
+        self.journal.put(live, now, forced)
         self.shell.journal_waits()
 
     def _someone_waits(self, live: Live) -> bool:

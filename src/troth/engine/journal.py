@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from itertools import islice
+from typing import Final, NamedTuple, Protocol
 
 from troth.core import limits
 from troth.core.retry import MICRO, pause
@@ -17,32 +18,35 @@ from troth.core.state import Saga
 from troth.ports.errors import CommitUnknown, Fenced, RowRejected, StoreError
 from troth.ports.store import Batch, BatchOutcome, Write
 
+RIDE: Final = int(limits.RIDE_SECONDS * MICRO)
+"""Microseconds that a riding write waits for something to go with."""
+LARGE: Final = 32
+"""Forced writes of a batch that takes no riding write along before its time."""
+
 
 class Journaled(Protocol):
     """Something with a row in the log."""
 
-    ticket: Ticket | None
+    rev: int
     saga: Saga
 
     def as_write(self) -> Write: ...
 
 
 class Ticket:
-    """One waiting write. Newer states of the same transaction take its place until it is taken.
+    """One write in a batch.
 
-    :ivar rev: the newest revision that the write holds.
-    :ivar saga: the state that the write holds, once it is taken.
+    :ivar rev: the revision that it holds.
+    :ivar saga: the state that it holds.
     """
 
-    __slots__ = ("forced", "owner", "rev", "saga", "since", "write")
+    __slots__ = ("owner", "rev", "saga", "write")
 
-    def __init__(self, owner: Journaled, since: int) -> None:
+    def __init__(self, owner: Journaled) -> None:
         self.owner = owner
-        self.since = since
-        self.forced = False
-        self.rev = 0
+        self.rev = owner.rev
         self.saga = owner.saga
-        self.write: Write | None = None
+        self.write = owner.as_write()
 
 
 class Commit(NamedTuple):
@@ -85,8 +89,10 @@ class Journal:
         self.listener = listener
         self.floor = floor
         self.number = 0
-        self.forced = 0
-        self.waiting: dict[int, Ticket] = {}
+        self.waiting: dict[Journaled, None] = {}
+        """Whose newest state someone waits for, oldest first: newer states of a transaction take the place of older ones."""
+        self.riding: dict[Journaled, int] = {}
+        """Whose newest state nobody waits for, and since when (microseconds)."""
         self.retry: deque[list[Ticket]] = deque()
         """Batches to be tried again, before anything new: each a list of tickets."""
         self.under_way: list[Ticket] | None = None
@@ -108,24 +114,21 @@ class Journal:
 
     # --- in
 
-    def put(self, owner: Journaled, rev: int, now: int, forced: bool) -> None:
-        """Have the owner's newest state written: now if forced, else with whatever is written next (coalescing)."""
-        ticket = owner.ticket
-        if ticket is None:
-            ticket = owner.ticket = Ticket(owner, now)
-            self.waiting[id(ticket)] = ticket
-        ticket.rev = rev
-        if forced and not ticket.forced:
-            ticket.forced = True
-            self.forced += 1
-            self.awaited += 1
+    def put(self, owner: Journaled, now: int, forced: bool) -> None:
+        """Have the owner's newest state written: now if forced, else with something that is written later (coalescing)."""
+        if forced:
+            if owner not in self.waiting:
+                self.waiting[owner] = None
+                self.awaited += 1
+                if self.riding:
+                    self.riding.pop(owner, None)
+        elif owner not in self.waiting and owner not in self.riding:
+            self.riding[owner] = now
 
     def drop(self, owner: Journaled) -> None:
         """Forget what of the owner waits."""
-        ticket = owner.ticket
-        if ticket is not None and self.waiting.pop(id(ticket), None) is not None:
-            self.forced -= ticket.forced
-        owner.ticket = None
+        self.waiting.pop(owner, None)
+        self.riding.pop(owner, None)
 
     def withdraw(self, owners: Sequence[Journaled]) -> None:
         """Forget what of the owners waits, batches to be tried again included: it is in no batch under way, and never will be."""
@@ -142,7 +145,7 @@ class Journal:
     @property
     def backlog(self) -> int:
         """Writes that wait."""
-        waiting = len(self.waiting)
+        waiting = len(self.waiting) + len(self.riding)
         return waiting + sum(len(b) for b in self.retry) if self.retry else waiting
 
     # --- the store's turn
@@ -158,36 +161,39 @@ class Journal:
             return Settle(self.unknown)
         if self.retry:
             return self._begin(self.retry.popleft())
-        if self.forced or self.beating or len(self.waiting) >= limits.BATCH_WRITES:
-            return self._begin(self._pick())
+        if self.waiting or self.beating or len(self.riding) >= limits.BATCH_WRITES:
+            return self._begin(self._pick(now))
         return self._riding_step(now)
 
     def _riding_step(self, now: int) -> Step:
         """Riding writes go alone only when nothing has carried them for a while."""
-        for ticket in self.waiting.values():
-            due = ticket.since + int(limits.RIDE_SECONDS * MICRO)
-            return self._begin(self._pick()) if now >= due else Wait(due)
+        for since in self.riding.values():
+            due = since + RIDE
+            return self._begin(self._pick(now)) if now >= due else Wait(due)
         return None
 
-    def _pick(self) -> list[Ticket]:
-        """What goes into the next batch: forced writes first, then riding ones, oldest first."""
-        waiting = self.waiting
+    def _pick(self, now: int) -> list[Ticket]:
+        """What goes into the next batch: forced writes first, then riding ones, oldest first.
+
+        A large group leaves riding writes that are young behind: the next forced write of their transaction will likely
+        hold what they hold.
+        """
+        waiting, riding = self.waiting, self.riding
         if len(waiting) <= limits.BATCH_WRITES:
-            picked = list(waiting.values())
+            picked = [Ticket(owner) for owner in waiting]
             waiting.clear()
-            self.forced = 0
         else:
-            picked = [t for t in waiting.values() if t.forced][: limits.BATCH_WRITES]
-            if len(picked) < limits.BATCH_WRITES:
-                riding = (t for t in waiting.values() if not t.forced)
-                picked.extend(t for _, t in zip(range(limits.BATCH_WRITES - len(picked)), riding, strict=False))
+            picked = [Ticket(owner) for owner in islice(waiting, limits.BATCH_WRITES)]
             for ticket in picked:
-                del waiting[id(ticket)]
-                self.forced -= ticket.forced
-        for ticket in picked:
-            ticket.write = ticket.owner.as_write()
-            ticket.saga = ticket.owner.saga
-            ticket.owner.ticket = None
+                del waiting[ticket.owner]
+        if riding:
+            aboard = limits.BATCH_WRITES - len(picked) if len(picked) < LARGE else 0
+            for owner, since in list(islice(riding.items(), limits.BATCH_WRITES - len(picked))):
+                if aboard <= 0 and now < since + RIDE:
+                    break
+                aboard -= 1
+                del riding[owner]
+                picked.append(Ticket(owner))
         return picked
 
     def _begin(self, tickets: list[Ticket]) -> Commit:
@@ -195,8 +201,7 @@ class Journal:
         self.stepping = True
         self.beating = False
         self.under_way = tickets
-        writes = [t.write for t in tickets if t.write is not None]
-        return Commit(Batch(self.number, self.floor(), writes))
+        return Commit(Batch(self.number, self.floor(), [t.write for t in tickets]))
 
     # --- the store's answers
 

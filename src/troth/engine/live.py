@@ -14,7 +14,6 @@ from troth.core.move import Command
 from troth.core.plan import Plan
 from troth.core.quick import State
 from troth.core.state import Branch, Saga, Transaction
-from troth.engine.journal import Ticket
 from troth.ports.store import Record, Write
 
 Told = Callable[["Live"], None]
@@ -45,7 +44,7 @@ class Live:
 
     __slots__ = (
         "causes", "content", "due", "durable", "durable_rev", "eager", "error", "forced_rev", "fresh", "gone", "held", "host",
-        "inserted", "lost", "rev", "saga", "ticket", "unlogged", "updated", "waiters", "written",
+        "inserted", "lost", "rev", "saga", "unlogged", "updated", "waiters", "written",
     )  # fmt: skip
 
     def __init__(self, saga: Saga, content: bytes, *, fresh: bool) -> None:
@@ -57,7 +56,6 @@ class Live:
         self.durable_rev = 0
         self.forced_rev = 0
         self.inserted = False
-        self.ticket: Ticket | None = None
         self.held: list[tuple[int, tuple[Command, ...]]] = []
         self.waiters: list[tuple[str, Told]] = []
         self.due = 0

@@ -192,7 +192,7 @@ class Node:
         if not self._pump_planned:
             self._pump_planned = True
             self.loop.call_soon(self._pump)
-        elif self.driver.journal.forced >= LARGE_GROUP and not self.driver.journal.stepping:
+        elif len(self.driver.journal.waiting) >= LARGE_GROUP and not self.driver.journal.stepping:
             self._pump()
             self._pump_planned = True  # the planned look still comes
             self.breather.breathe()
@@ -228,7 +228,7 @@ class Node:
                 log.warning("the log can't be written: %s", result)
             journal.failed(result, self.now(), self.luck.draw())
         self.trouble.look()
-        if journal.waiting or journal.retry or journal.unknown:
+        if journal.waiting or journal.riding or journal.retry or journal.unknown:
             self.journal_waits()
 
     # --- timers
