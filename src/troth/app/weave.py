@@ -18,6 +18,7 @@ from troth.core.ids import ROOT, Unfit, branch_id
 from troth.core.order import Disorder, Item, arrange
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.retry import budget
+from troth.core.smooth import prepared
 from troth.core.words import Role
 from troth.ports.errors import DefinitionError, LimitExceeded, PayloadError
 from troth.wire.codec import encode
@@ -69,7 +70,7 @@ def weave(
         result = bind_object({label: Source(place[n]) for n, label in enumerate(labels)})
     else:
         result = bind_value(_placed(returns, steps, place))
-    return Plan(
+    plan = Plan(
         name=name,
         form="graph",
         steps=nodes,
@@ -78,6 +79,7 @@ def weave(
         returns=result,
         timeout=_timeout(specs) if timeout is None else timeout,
     )
+    return prepared(plan)
 
 
 def _arguments(what: str, use: GraphStep[Any], input_type: Any, steps: Sequence[GraphStep[Any]]) -> dict[str, Argument]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 from msgspec import Raw
 
 from troth.core import limits
 from troth.core.words import Role
+
+if TYPE_CHECKING:
+    from troth.core.state import Branch
 
 Bind = Callable[[Raw, Sequence[Raw]], Raw]
 """(encoded input, encoded results by step index) -> encoded arguments. Pure."""
@@ -68,6 +71,8 @@ class Plan(msgspec.Struct, frozen=True):
     :param returns: for a graph: makes the saga's result; None: an object of the results by step name.
     :param recover: after a crash, run the function again (``run``) or cancel.
     :param pattern: whose rules it follows.
+    :param idle: of a graph: its branches at the beginning; see `troth.core.smooth.prepared`.
+    :param forced: of a graph, by step: whether its intent must be durable before its first call.
     """
 
     name: str
@@ -81,3 +86,5 @@ class Plan(msgspec.Struct, frozen=True):
     timeout: float = limits.COORDINATOR_TIMEOUT
     recover: Literal["run", "cancel"] = "run"
     pattern: Literal["saga", "tcc"] = "saga"
+    idle: tuple[Branch, ...] = ()
+    forced: tuple[bool, ...] = ()

@@ -12,12 +12,10 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from troth.core import limits, tcc
+from troth.core import limits, smooth, tcc
 from troth.core.move import FORCE, NO, Command, Event, Move, Poisoned, Recovered, Tick
 from troth.core.plan import Plan
 from troth.core.quick import State
-from troth.core.rules import decide
-from troth.core.saga import begin
 from troth.core.state import Transaction, next_due
 from troth.engine.journal import Journal, Ticket
 from troth.engine.live import ACCEPTED, Live, Told, live_of, satisfied, satisfied_doc
@@ -66,10 +64,18 @@ class Shell(Protocol):
 
 
 class Driver:
-    """Drives the transactions of one node."""
+    """Drives the transactions of one node.
 
-    def __init__(self, shell: Shell) -> None:
+    :param begin: makes the first move of a transaction.
+    :param decide: makes all others.
+    """
+
+    def __init__(
+        self, shell: Shell, begin: Callable[..., Move] = smooth.begin, decide: Callable[[Any, Event], Move] = smooth.decide
+    ) -> None:
         self.shell = shell
+        self.first_move = begin
+        self.decide = decide
         self.journal = Journal(self, self.floor)
         self.open: dict[bytes, Live] = {}
         self.by_gid: dict[str, Live] = {}
@@ -116,7 +122,7 @@ class Driver:
         now = self.shell.now()
         begun = self.last_begin = max(now, self.last_begin + 1)
         if plan.pattern == "saga":
-            move = begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
+            move = self.first_move(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
         else:
             move = tcc.begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, branches=branches)
         live = Live(move.state, content, fresh=fresh)
@@ -150,7 +156,7 @@ class Driver:
     def feed(self, live: Live, event: Event) -> None:
         """Something happened to a transaction."""
         if not live.gone:
-            self._apply(live, decide(live.saga, event), event.now)
+            self._apply(live, self.decide(live.saga, event), event.now)
 
     def watch(self, live: Live, until: str, told: Told) -> None:
         """Tell when the durable state is decided or finished, or needs a person; at once if it is."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Raw
 
 from troth.core.plan import Bind, Node, Plan
+from troth.core.smooth import prepared
 from troth.core.words import Role
 from troth.testing.simulation.catalog import BARE, GUARDED, PIVOTS, STEPS, SURE
 from troth.testing.simulation.chance import Chance
@@ -39,7 +40,7 @@ def plan_of(name: str, shape: Shape, timeout: float) -> Plan:
         nodes.append(Node(f"0/{step}#{counts[step]}", STEPS[step], after, needs, tuple(before[index]), uses(index, needs)))
     roles = [STEPS[step].role for step, _, _ in shape]
     pivot = roles.index(Role.PIVOT) if Role.PIVOT in roles else -1
-    return Plan(name, "graph", tuple(nodes), pivot, Role.RETRIABLE in roles, timeout=timeout)
+    return prepared(Plan(name, "graph", tuple(nodes), pivot, Role.RETRIABLE in roles, timeout=timeout))
 
 
 def drawn_graph(chance: Chance, number: int, *, bare: bool) -> Plan:

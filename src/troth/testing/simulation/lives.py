@@ -14,6 +14,7 @@ from troth.engine.live import Live
 from troth.ports.caller import Call as Request
 from troth.ports.errors import StoreError
 from troth.ports.store import BatchOutcome
+from troth.testing.simulation import compared
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.code import Code
 from troth.testing.simulation.faults import Site
@@ -49,7 +50,7 @@ class Life:
         self.store = SimStore(shared, self, name, strike)
         opened = self.store.memory.open(f"{self.key:032x}", world.now)
         self.number, self.log_id = opened.node, opened.log
-        self.driver = Driver(self)
+        self.driver = Driver(self, compared.begin, compared.decide)
         self.driver.last_begin = opened.floor
         self.mark = 0
         self.begun = 0

@@ -96,7 +96,7 @@ class SimStore:
         if isinstance(step, Settle):
             self.later(300, 3_000, self._settle, step.number, report)
         else:
-            sagas = {t.write.uid: t.saga for t in tickets if t.write is not None and t.saga is not None}
+            sagas = {t.write.uid: t.saga for t in tickets}
             self._commit(step.batch, sagas, report)
 
     def later(self, low: int, high: int, do: Callable[..., None], *args: Any) -> None:
