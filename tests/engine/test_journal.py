@@ -70,7 +70,10 @@ def put(under: Journal, *names: str, forced: bool = True, now: int = 0) -> list[
     """Put rows."""
     owners = [Owner(each) for each in names]
     for owner in owners:
-        under.put(owner, now, forced=forced)
+        if forced:
+            under.force(owner)
+        else:
+            under.ride(owner, now)
     return owners
 
 
@@ -126,7 +129,7 @@ def test_writes_of_one_transaction_coalesce() -> None:
     """The newest state takes the place of the one that waits."""
     under, _ = journal()
     (owner,) = put(under, "a", forced=False)
-    under.put(owner, 0, forced=True)
+    under.force(owner)
     assert rows(under.next_step(0)) == ["a"]
 
 

@@ -8,6 +8,7 @@ which the step's annotations judge.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -45,6 +46,55 @@ def bind_object(arguments: Mapping[str, bytes | Source]) -> Bind:
 
     :param arguments: by parameter name, an encoded constant or a source.
     """
+    sources = [argument for argument in arguments.values() if isinstance(argument, Source)]
+    near = all(len(source.path) < 2 for source in sources)
+    once = len({(source.node, *[member.key for member in source.path]) for source in sources}) == len(sources)
+    return _flat(arguments) if near and once else _deep(arguments)
+
+
+def _flat(arguments: Mapping[str, bytes | Source]) -> Bind:
+    """A binder of whole values and of members of the first level: one template, filled from one tuple."""
+    by_node: dict[tuple[int, bool], list[tuple[str, Source]]] = {}
+    members = []
+    for name, argument in arguments.items():
+        if isinstance(argument, Source):
+            by_node.setdefault((argument.node, bool(argument.path)), []).append((name, argument))
+            members.append(prefix(name).replace(b"%", b"%%") + b"%b")
+        else:
+            members.append((prefix(name) + argument).replace(b"%", b"%%"))
+    template = b"{" + b",".join(members) + b"}"
+    takers: list[tuple[int, Callable[[Bytes], Sequence[Bytes]]]] = []
+    taken = []
+    for (node, parted), wanted in by_node.items():
+        taken += [name for name, _ in wanted]
+        if parted:
+            firsts = [source.path[0] for _, source in wanted]
+            takers.append((node, _taker([each.key for each in firsts], [each.default or NULL for each in firsts])))
+        else:
+            takers.append((node, _whole(len(wanted))))
+    places = [taken.index(name) for name, argument in arguments.items() if isinstance(argument, Source)]
+    in_order = itemgetter(*places) if places != sorted(places) else None
+
+    def bind(given: Raw, results: Sequence[Raw]) -> Raw:
+        values: Sequence[Bytes] = ()
+        for node, take in takers:
+            values += take(given if node < 0 else results[node])  # type: ignore[operator]
+        return Raw(template % (values if in_order is None else in_order(values)))
+
+    return bind
+
+
+def _whole(times: int) -> Callable[[Bytes], Sequence[Bytes]]:
+    """A function that takes a value as it is, so many times."""
+
+    def take(value: Bytes) -> Sequence[Bytes]:
+        return (value,) * times
+
+    return take
+
+
+def _deep(arguments: Mapping[str, bytes | Source]) -> Bind:
+    """A binder that goes into members of members."""
     template: list[Bytes] = []
     places: list[tuple[Source, int]] = []
     opening = b"{"
@@ -136,14 +186,14 @@ def _taker(keys: list[str | int], defaults: list[bytes]) -> Callable[[Bytes], Se
     if all(isinstance(key, str) for key in keys):
         return _from_object([str(key) for key in keys], defaults)
     decode = msgspec.json.Decoder(list[Raw]).decode
-    nothing = [NULL] * len(keys)
+    nothing = (NULL,) * len(keys)
 
     def take(value: Bytes) -> Sequence[Bytes]:
         try:
             items = decode(value)
         except msgspec.DecodeError:
             return nothing
-        return [items[key] if isinstance(key, int) and -len(items) <= key < len(items) else NULL for key in keys]
+        return tuple([items[key] if isinstance(key, int) and -len(items) <= key < len(items) else NULL for key in keys])
 
     return take
 
@@ -153,7 +203,7 @@ def _from_object(keys: list[str], defaults: list[bytes]) -> Callable[[Bytes], Se
     rename = {f"f{n}": key for n, key in enumerate(keys)}
     decode = msgspec.json.Decoder(msgspec.defstruct("Members", fields, rename=rename)).decode
     astuple = msgspec.structs.astuple
-    nothing = [NULL] * len(keys)
+    nothing = (NULL,) * len(keys)
 
     def take(value: Bytes) -> Sequence[Bytes]:
         try:

@@ -231,9 +231,13 @@ NOTHING: Final[tuple[Command, ...]] = ()
 
 
 class Move(msgspec.Struct, frozen=True, gc=False):
-    """The answer of `decide`."""
+    """The answer of `decide`.
+
+    :param steady: nothing is due sooner than before (False: look).
+    """
 
     state: Saga
     now: tuple[Command, ...] = NOTHING
     after_durable: tuple[Command, ...] = NOTHING
     save: Save = Save.NO
+    steady: bool = False

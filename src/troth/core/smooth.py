@@ -53,7 +53,8 @@ def begin(
 
 def decide(saga: Saga, event: Event) -> Move:
     """`troth.core.rules.decide`, sooner."""
-    move = decide_smoothly(saga, event)
+    smooth = SMOOTH.get(type(event))
+    move = None if smooth is None else smooth(saga, event)
     return rules.decide(saga, event) if move is None else move
 
 
@@ -91,22 +92,23 @@ def _first_call(branch: Branch, args: Raw, now: int) -> Branch:
 
 def decide_smoothly(saga: Saga, event: Event) -> Move | None:
     """The next move, or None: the rules must be asked."""
-    doc = saga.doc
     smooth = SMOOTH.get(type(event))
-    if smooth is None or doc.state is not State.TRYING or doc.phase is not State.TRYING or doc.doom or doc.stuck or doc.resolving:
-        return None
-    return smooth(saga, doc, event)
+    return None if smooth is None else smooth(saga, event)
 
 
-def _replied(saga: Saga, doc: Transaction, event: Any) -> Move | None:
+def _undisturbed(doc: Transaction) -> bool:
+    return doc.state is State.TRYING and doc.phase is State.TRYING and not (doc.doom or doc.stuck or doc.resolving)
+
+
+def _replied(saga: Saga, event: Any) -> Move | None:
     """The newest call of an action is done, and it wasn't given up."""
-    reply, index = event.reply, event.branch
+    doc, reply, index = saga.doc, event.reply, event.branch
     branches = list(doc.branches)
     branch = branches[index]
     trail = branch.trail
     if (
         reply.word is not Word.DONE or branch.fate is not Fate.CALLING or branch.op is not Op.ACTION or event.op is not Op.ACTION
-        or not branch.calling or branch.attempt != event.attempt or len(trail) >= limits.TRAIL_LENGTH
+        or not branch.calling or branch.attempt != event.attempt or len(trail) >= limits.TRAIL_LENGTH or not _undisturbed(doc)
     ):  # fmt: skip
         return None
     now, since = event.now, branch.since
@@ -148,14 +150,14 @@ def _graph_goes_on(plan: Plan, doc: Transaction, branches: list[Branch], index: 
                 save = FORCE
     move = Saga(plan, replace(doc, branches=tuple(branches)))
     if save is FORCE:
-        return Move(move, NOTHING, tuple(commands), FORCE)
-    return Move(move, tuple(commands), NOTHING, RIDE)
+        return Move(move, NOTHING, tuple(commands), FORCE, True)
+    return Move(move, tuple(commands), NOTHING, RIDE, True)
 
 
 def _graph_ends(plan: Plan, doc: Transaction, branches: list[Branch], now: int) -> Move:
     for branch in branches:
         if branch.fate is not Fate.DONE:
-            return Move(Saga(plan, replace(doc, branches=tuple(branches))), NOTHING, NOTHING, RIDE)
+            return Move(Saga(plan, replace(doc, branches=tuple(branches))), NOTHING, NOTHING, RIDE, True)
     result = plan.returns(doc.input, [branch.result for branch in branches]) if plan.returns else NULL
     return Move(Saga(plan, _confirmed(doc, result, False, now, tuple(branches))), NOTHING, NOTHING, FORCE)
 
@@ -173,7 +175,7 @@ def _function_goes_on(saga: Saga, doc: Transaction, branches: list[Branch], inde
         return None
     if saga.plan.lookup(branches[index].name).role is Role.PIVOT:  # type: ignore[misc,union-attr]
         return None
-    return Move(Saga(saga.plan, replace(doc, branches=tuple(branches)), saga.run), (Answer(index),), NOTHING, RIDE)
+    return Move(Saga(saga.plan, replace(doc, branches=tuple(branches)), saga.run), (Answer(index),), NOTHING, RIDE, True)
 
 
 def _all_in_order(plan: Plan, branches: list[Branch] | tuple[Branch, ...]) -> bool:
@@ -193,10 +195,12 @@ def _all_in_order(plan: Plan, branches: list[Branch] | tuple[Branch, ...]) -> bo
     return True
 
 
-def _called(saga: Saga, doc: Transaction, event: Any) -> Move | None:
+def _called(saga: Saga, event: Any) -> Move | None:
     """A call of the function's first run that follows calls with which nothing is wrong."""
-    run, plan, name = saga.run, saga.plan, event.name
-    if not run.live or run.recorded or plan.lookup is None or name == REMEMBER or not _all_in_order(plan, doc.branches):
+    doc, run, plan, name = saga.doc, saga.run, saga.plan, event.name
+    if not _undisturbed(doc) or not run.live or run.recorded or plan.lookup is None or name == REMEMBER:
+        return None
+    if not _all_in_order(plan, doc.branches):
         return None
     spec = plan.lookup(name)
     if spec is None or spec.role is Role.PIVOT:
@@ -211,13 +215,14 @@ def _called(saga: Saga, doc: Transaction, event: Any) -> Move | None:
     deadline = max(doc.deadline, now + micros(budget(spec.timeout, spec.attempts, spec.interval)))
     doc = replace(doc, deadline=deadline, branches=(*doc.branches, branch))
     run = Run({}, run.cursors, {**counts, key: occurrence}, True)
-    return Move(Saga(plan, doc, run, index), NOTHING, (Call(index, Op.ACTION, 1),), FORCE)
+    return Move(Saga(plan, doc, run, index), NOTHING, (Call(index, Op.ACTION, 1),), FORCE, True)
 
 
-def _returned(saga: Saga, doc: Transaction, event: Any) -> Move | None:
+def _returned(saga: Saga, event: Any) -> Move | None:
     """The function's first run returned, and each of its calls is done."""
-    run, branches = saga.run, doc.branches
-    if not run.live or run.recorded:
+    doc, run = saga.doc, saga.run
+    branches = doc.branches
+    if not _undisturbed(doc) or not run.live or run.recorded:
         return None
     for branch in branches:
         if branch.fate is not Fate.DONE:
@@ -226,4 +231,4 @@ def _returned(saga: Saga, doc: Transaction, event: Any) -> Move | None:
     return Move(Saga(saga.plan, _confirmed(doc, event.result, True, event.now, branches), run), NOTHING, STOP, FORCE)
 
 
-SMOOTH: dict[type, Callable[[Saga, Transaction, Any], Move | None]] = {Replied: _replied, Called: _called, Returned: _returned}
+SMOOTH: dict[type, Callable[[Saga, Any], Move | None]] = {Replied: _replied, Called: _called, Returned: _returned}

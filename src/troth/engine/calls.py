@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from troth.core import limits
 from troth.core.quick import Op, Word
@@ -22,7 +24,7 @@ Replied = Callable[[Any, int, Op, int, Reply], None]
 """Gets the call's (live, branch, op, attempt) and what was answered."""
 
 
-class InFlight:
+class InFlight(msgspec.Struct, eq=False):
     """One call: from its wait for a place until its reply.
 
     :ivar context: what its code runs in, and nothing else.
@@ -31,19 +33,16 @@ class InFlight:
     :ivar task: what runs it, while it is an async one.
     """
 
-    __slots__ = ("branch", "call", "context", "destination", "done", "due", "late", "live", "participant", "task")
-    destination: Destination
-
-    def __init__(self, live: Any, branch: int, call: Call, participant: Participant, context: Context) -> None:
-        self.live = live
-        self.branch = branch
-        self.call = call
-        self.participant = participant
-        self.context = context
-        self.due = 0
-        self.done = False
-        self.late = False
-        self.task: asyncio.Task[None] | None = None
+    live: Any
+    branch: int
+    call: Call
+    participant: Participant
+    context: Context
+    destination: Any = None
+    due: int = 0
+    done: bool = False
+    late: bool = False
+    task: asyncio.Task[None] | None = None
 
 
 class Destination:
@@ -84,7 +83,7 @@ class Calls:
         self.crowded: deque[InFlight] = deque()
         self.tasks: set[asyncio.Task[None]] = set()
         """What else runs on the loop for this node: functions."""
-        self.workers = Workers(loop, self._run)
+        self.workers = Workers(loop, self._begin)
         self.stopped = False
 
     def start(self, flight: InFlight) -> None:
@@ -106,22 +105,39 @@ class Calls:
         self.active += 1
         participant = flight.participant
         if participant.is_async(flight.call.op):
-            flight.due = self.now() + participant.timeout_micros
+            due = flight.due = self.now() + participant.timeout_micros
             destination.running[flight] = None
             if not destination.due:
-                self._watch(destination, flight.due)
+                self._watch(destination, due)
             self.workers.submit(flight)
         else:
             self.pool.submit(flight.context.run, self._in_thread, flight)
 
-    async def _run(self, flight: InFlight) -> None:
+    def _begin(self, flight: InFlight) -> Coroutine[Any, Any, None] | None:
+        """Run the call's first step in its context; what is left of it, if it isn't over."""
+        code = flight.participant.acall(flight.call)
         try:
-            reply = await within(flight.context, flight.participant.acall(flight.call))
-        except asyncio.CancelledError:
-            reply = Reply(Word.UNKNOWN, reason=f"no answer within {flight.call.timeout:g} s")
-        except BaseException as error:  # SystemExit and the like: whatever it did, nobody knows
-            reply = Reply(Word.UNKNOWN, reason=f"{type(error).__name__}: {error}", cause=error)
+            awaited = flight.context.run(code.send, None)
+        except StopIteration as end:
+            self.ended(flight, end.value)
+            return None
+        except BaseException as error:
+            self.ended(flight, self._broken(flight, error))
+            return None
+        return self._go_on(flight, code, awaited)
+
+    async def _go_on(self, flight: InFlight, code: Coroutine[Any, Any, Reply], awaited: Any) -> None:
+        try:
+            reply = await within(flight.context, code, awaited)
+        except BaseException as error:
+            reply = self._broken(flight, error)
         self.ended(flight, reply)
+
+    def _broken(self, flight: InFlight, error: BaseException) -> Reply:
+        """Left by what is no `Exception`: SystemExit and the like. Whatever it did, nobody knows."""
+        if isinstance(error, asyncio.CancelledError):
+            return Reply(Word.UNKNOWN, reason=f"no answer within {flight.call.timeout:g} s")
+        return Reply(Word.UNKNOWN, reason=f"{type(error).__name__}: {error}", cause=error)
 
     def _in_thread(self, flight: InFlight) -> None:
         reply = safely(flight.participant, flight.call)
@@ -140,15 +156,19 @@ class Calls:
             return
         flight.done = True
         self.active -= 1
-        destination = flight.destination
+        destination: Destination = flight.destination
         destination.active -= 1
         destination.running.pop(flight, None)
+        if destination.waiting or self.crowded:
+            self._next(destination)
+        call = flight.call
+        self.replied(flight.live, flight.branch, call.op, call.attempt, reply)
+
+    def _next(self, destination: Destination) -> None:
         if destination.waiting and self.active < limits.CALLS_IN_FLIGHT:
             self._launch(destination.waiting.popleft(), destination)
         elif self.crowded:
             self.start(self.crowded.popleft())
-        call = flight.call
-        self.replied(flight.live, flight.branch, call.op, call.attempt, reply)
 
     def _watch(self, destination: Destination, due: int) -> None:
         destination.due = due

@@ -59,7 +59,7 @@ class Shell(Protocol):
         ...
 
     def transitioned(self, live: Live) -> None:
-        """A new state is durable: counters, metrics and alerts may show it."""
+        """Another state (trying, confirmed …) is durable: counters, metrics and alerts may show it."""
         ...
 
 
@@ -125,7 +125,7 @@ class Driver:
             move = self.first_move(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
         else:
             move = tcc.begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, branches=branches)
-        live = Live(move.state, content, fresh=fresh)
+        live = Live(move.state, content, fresh)
         if host is not None:
             live.host = host(live)
         if waiter is not None:
@@ -166,31 +166,42 @@ class Driver:
         live.waiters.append((until, told))
         live.eager = live.eager or until == ACCEPTED
         if satisfied(live.saga, until) and live.rev > live.forced_rev:
-            self._save(live, live.updated, True)
+            self._force(live)
 
     # --- decide, save, perform
 
     def _apply(self, live: Live, move: Move, now: int) -> None:
-        saga, after, save = move.state, move.after_durable, move.save
-        live.saga = saga
+        saga = live.saga = move.state
+        save = move.save
         if save is not NO:
             live.updated = now
-            self._save(live, now, save is FORCE or self._someone_waits(live))
-        if after:
-            self._after_durable(live, after)
+            if save is FORCE or (live.waiters and self._someone_waits(live)):
+                self._force(live)
+            else:
+                live.rev += 1
+                self.journal.ride(live, now)
+                self.shell.journal_waits()
+        if move.after_durable:
+            self._after_durable(live, move.after_durable)
         elif move.now:
             self._now(live, move.now)
-        due = next_due(saga)
-        if due != live.due:
+        if not move.steady:
+            self._plan_tick(live, next_due(saga))
+
+    def _force(self, live: Live) -> None:
+        live.rev = live.forced_rev = live.rev + 1
+        self.journal.force(live)
+        self.shell.journal_waits()
+
+    def _plan_tick(self, live: Live, due: int) -> None:
+        """One that is due later than planned is looked at when it was planned, and planned anew then."""
+        planned = live.due
+        if due and (not planned or due < planned):
             live.due = due
             self.shell.wake_at(live, due)
-
-    def _save(self, live: Live, now: int, forced: bool) -> None:
-        rev = live.rev = live.rev + 1
-        if forced:
-            live.forced_rev = rev
-        self.journal.put(live, now, forced)
-        self.shell.journal_waits()
+        elif planned and not due:
+            live.due = 0
+            self.shell.wake_at(live, 0)
 
     def _someone_waits(self, live: Live) -> bool:
         doc = live.saga.doc
@@ -226,14 +237,17 @@ class Driver:
                 self._stored(live, ticket)
 
     def _stored(self, live: Live, ticket: Ticket) -> None:
-        rev = live.durable_rev = ticket.rev
-        saga = live.durable = ticket.saga
+        rev, saga = ticket.rev, ticket.saga
+        live.durable_rev = rev
+        before, live.durable = live.durable, saga
         doc = saga.doc
-        if live.unlogged:
+        shell = self.shell
+        if before is None:
             live.unlogged = False
             self.unlogged.pop(doc.uid, None)
-        shell = self.shell
-        shell.transitioned(live)
+            shell.transitioned(live)
+        elif before.doc.state is not doc.state:
+            shell.transitioned(live)
         if live.waiters and (live.eager or doc.state is not State.TRYING):
             self._tell(live, doc)
         held = live.held

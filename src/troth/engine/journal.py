@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from troth.core import limits
+from troth.core.quick import made
 from troth.core.retry import MICRO, pause
 from troth.core.state import Saga
 from troth.ports.errors import CommitUnknown, Fenced, RowRejected, StoreError
@@ -33,20 +34,23 @@ class Journaled(Protocol):
     def as_write(self) -> Write: ...
 
 
-class Ticket:
+class Ticket(NamedTuple):
     """One write in a batch.
 
     :ivar rev: the revision that it holds.
     :ivar saga: the state that it holds.
     """
 
-    __slots__ = ("owner", "rev", "saga", "write")
+    owner: Journaled
+    rev: int
+    saga: Saga
+    write: Write
 
-    def __init__(self, owner: Journaled) -> None:
-        self.owner = owner
-        self.rev = owner.rev
-        self.saga = owner.saga
-        self.write = owner.as_write()
+
+def ticket_of(owner: Journaled) -> Ticket:
+    """The owner's newest state, for a batch."""
+    ticket: Ticket = made(Ticket, (owner, owner.rev, owner.saga, owner.as_write()))
+    return ticket
 
 
 class Commit(NamedTuple):
@@ -114,15 +118,18 @@ class Journal:
 
     # --- in
 
-    def put(self, owner: Journaled, now: int, forced: bool) -> None:
-        """Have the owner's newest state written: now if forced, else with something that is written later (coalescing)."""
-        if forced:
-            if owner not in self.waiting:
-                self.waiting[owner] = None
-                self.awaited += 1
-                if self.riding:
-                    self.riding.pop(owner, None)
-        elif owner not in self.waiting and owner not in self.riding:
+    def force(self, owner: Journaled) -> None:
+        """Have the owner's newest state written with the next batch: someone waits for it."""
+        waiting = self.waiting
+        if owner not in waiting:
+            waiting[owner] = None
+            self.awaited += 1
+            if self.riding:
+                self.riding.pop(owner, None)
+
+    def ride(self, owner: Journaled, now: int) -> None:
+        """Have the owner's newest state written with something that is written later."""
+        if owner not in self.riding and owner not in self.waiting:
             self.riding[owner] = now
 
     def drop(self, owner: Journaled) -> None:
@@ -180,10 +187,10 @@ class Journal:
         """
         waiting, riding = self.waiting, self.riding
         if len(waiting) <= limits.BATCH_WRITES:
-            picked = [Ticket(owner) for owner in waiting]
+            picked = [ticket_of(owner) for owner in waiting]
             waiting.clear()
         else:
-            picked = [Ticket(owner) for owner in islice(waiting, limits.BATCH_WRITES)]
+            picked = [ticket_of(owner) for owner in islice(waiting, limits.BATCH_WRITES)]
             for ticket in picked:
                 del waiting[ticket.owner]
         if riding:
@@ -193,7 +200,7 @@ class Journal:
                     break
                 aboard -= 1
                 del riding[owner]
-                picked.append(Ticket(owner))
+                picked.append(ticket_of(owner))
         return picked
 
     def _begin(self, tickets: list[Ticket]) -> Commit:

@@ -12,7 +12,7 @@ import msgspec
 from troth.core import limits
 from troth.core.move import Command
 from troth.core.plan import Plan
-from troth.core.quick import State
+from troth.core.quick import State, made
 from troth.core.state import Branch, Saga, Transaction
 from troth.ports.store import Record, Write
 
@@ -26,7 +26,7 @@ decode_doc = msgspec.json.Decoder(Transaction).decode
 decode_chunk = msgspec.json.Decoder(tuple[Branch, ...]).decode
 
 
-class Live:
+class Live(msgspec.Struct, eq=False, weakref=True):
     """A transaction that this node drives.
 
     :ivar saga: its newest state, which may be ahead of the log.
@@ -42,32 +42,26 @@ class Live:
     :ivar causes: the exceptions behind the last failures, by branch index; never stored.
     """
 
-    __slots__ = (
-        "causes", "content", "due", "durable", "durable_rev", "eager", "error", "forced_rev", "fresh", "gone", "held", "host",
-        "inserted", "lost", "rev", "saga", "unlogged", "updated", "waiters", "written",
-    )  # fmt: skip
-
-    def __init__(self, saga: Saga, content: bytes, *, fresh: bool) -> None:
-        self.saga = saga
-        self.content = content
-        self.fresh = fresh
-        self.durable: Saga | None = None
-        self.rev = 0
-        self.durable_rev = 0
-        self.forced_rev = 0
-        self.inserted = False
-        self.held: list[tuple[int, tuple[Command, ...]]] = []
-        self.waiters: list[tuple[str, Told]] = []
-        self.due = 0
-        self.updated = 0
-        self.host: Any = None
-        self.causes: Mapping[int, BaseException] = NO_CAUSES
-        self.written: tuple[Branch, ...] = ()
-        self.unlogged = True
-        self.eager = False
-        self.gone = False
-        self.lost: tuple[str, Any] | None = None
-        self.error: BaseException | None = None
+    saga: Saga
+    content: bytes
+    fresh: bool
+    durable: Saga | None = None
+    rev: int = 0
+    durable_rev: int = 0
+    forced_rev: int = 0
+    inserted: bool = False
+    held: list[tuple[int, tuple[Command, ...]]] = []
+    waiters: list[tuple[str, Told]] = []
+    due: int = 0
+    updated: int = 0
+    host: Any = None
+    causes: Mapping[int, BaseException] = NO_CAUSES
+    written: tuple[Branch, ...] = ()
+    unlogged: bool = True
+    eager: bool = False
+    gone: bool = False
+    lost: tuple[str, Any] | None = None
+    error: BaseException | None = None
 
     @property
     def gid(self) -> str:
@@ -83,10 +77,10 @@ class Live:
             chunks = self._changed_chunks(branches)
             doc = msgspec.structs.replace(doc, branches=branches[: limits.CHUNK_BRANCHES])
         self.written = branches
-        write = Write(
+        write: Write = made(Write, (
             doc.uid, doc.gid, not self.inserted, self.fresh, self.rev, self.saga.plan.pattern, doc.definition,
-            doc.state._value_, doc.begun, self.updated, doc.finished, self.content, encode(doc), chunks,
-        )  # fmt: skip
+            doc.state._value_, doc.begun, self.updated, doc.finished, self.content, encode(doc), chunks, "",
+        ))  # fmt: skip
         self.inserted = True
         return write
 
@@ -115,7 +109,7 @@ def doc_of(record: Record) -> Transaction:
 def live_of(record: Record, plan: Plan) -> Live:
     """A stored transaction brought into memory, to be driven on."""
     doc = doc_of(record)
-    live = Live(Saga(plan, doc), record.content, fresh=True)
+    live = Live(Saga(plan, doc), record.content, True)
     live.durable = live.saga
     live.rev = live.durable_rev = live.forced_rev = record.rev
     live.inserted = True

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from troth.core import limits
 from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
-from troth.core.quick import Fate, Op, State, Word
+from troth.core.quick import Fate, Op, State, Word, made
 from troth.core.reply import Reply
 from troth.core.retry import micros
 from troth.engine.breather import Breather
@@ -290,10 +290,10 @@ class Node:
             self.replied(live, index, op, command.attempt, reply)
             return
         known = op is not Op.ACTION and branch.fate in (Fate.DONE, Fate.GAVE_UP)
-        request = Request(
+        request: Request = made(Request, (
             doc.uid, doc.gid, branch.id, op, name, command.attempt, branch.args, branch.result if known else None,
             doc.begun, self.mark, self.log_id, participant.timeout,
-        )  # fmt: skip
+        ))  # fmt: skip
         host, context = live.host, None
         if host is not None:
             if not participant.is_async(op) and host.take(index, request, participant):
@@ -311,8 +311,11 @@ class Node:
         now = self.now()
         self.driver.feed(live, Replied(now, branch, op, attempt, reply, self.luck.draw()))
         host = live.host
-        if host is not None and (reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE):
+        if host is not None and reply.word is not Word.DONE and self._long(live, branch, reply, now):
             host.paused(branch)
+
+    def _long(self, live: Live, branch: int, reply: Reply, now: int) -> bool:
+        return reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE
 
     def _answer(self, live: Live, command: Answer) -> None:
         if live.host is not None:

@@ -28,32 +28,34 @@ class Job(Protocol):
 
 
 @coroutine
-def within(context: Context, code: Coroutine[Any, Any, R]) -> Generator[Any, Any, R]:
-    """Await a coroutine of which each step runs in the context, as in a task of its own."""
-    step: Callable[..., Any] = code.send
-    value: Any = None
+def within(context: Context, code: Coroutine[Any, Any, R], awaited: Any) -> Generator[Any, Any, R]:
+    """Await the rest of a coroutine, each of its steps run in the context, as in a task of its own.
+
+    :param awaited: what its first step, already run, waits for.
+    """
     while True:
+        step: Callable[..., Any] = code.send
+        try:
+            value = yield awaited
+        except BaseException as error:
+            value, step = error, code.throw
         try:
             awaited = context.run(step, value)
         except StopIteration as end:
             result: R = end.value
             return result
-        try:
-            value = yield awaited
-            step = code.send
-        except BaseException as error:
-            value, step = error, code.throw
 
 
 class Workers:
     """Runs jobs on the loop.
 
-    :param run: runs one job; must not raise, except `asyncio.CancelledError` when the workers are stopped.
+    :param begin: begins one job and returns what is left to be awaited, if anything; neither may raise, except
+        `asyncio.CancelledError` when the workers are stopped.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, run: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, begin: Callable[[Any], Coroutine[Any, Any, None] | None]) -> None:
         self.loop = loop
-        self.run = run
+        self.begin = begin
         self.ready: deque[Job] = deque()
         self.idle: list[asyncio.Future[None]] = []
         self.waking = 0
@@ -95,7 +97,11 @@ class Workers:
                 if self.ready and not self.waking:
                     self._wake()
                 job.task = task
-                await self.run(job)
+                rest = self.begin(job)
+                if rest is None:
+                    job.task = None
+                    continue
+                await rest
                 job.task = None
                 if job.late:  # it was ended, not its worker
                     task.uncancel()

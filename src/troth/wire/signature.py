@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import Raw
 
+from troth.core.quick import made
 from troth.core.reply import NULL
 from troth.ports.errors import DefinitionError, PayloadError
 from troth.wire.codec import Codec, codec_of
@@ -19,6 +20,9 @@ from troth.wire.shapes import Unencodable, bounded
 
 NO_KWARGS: Final[dict[str, Any]] = {}
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+astuple = msgspec.structs.astuple
 
 
 class Arguments(NamedTuple):
@@ -110,10 +114,11 @@ class Signature:
 
         :raises PayloadError: if the object isn't what the parameters are (any more).
         """
-        values = msgspec.structs.astuple(self._codec.decode(raw))
+        values = astuple(self._codec.decode(raw))
         cut = self._positional
         if len(values) == cut:
-            return Arguments(values, NO_KWARGS)
+            arguments: Arguments = made(Arguments, (values, NO_KWARGS))
+            return arguments
         return Arguments(values[:cut], dict(zip(self._struct.__struct_fields__[cut:], values[cut:], strict=True)))
 
     def values(self, raw: Raw | bytes) -> dict[str, Any]:

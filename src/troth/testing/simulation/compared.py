@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import structs
+
 from troth.core import rules, smooth
 from troth.core import saga as sagas
 from troth.core.move import Event, Move
 from troth.core.plan import Plan
-from troth.core.state import Saga
+from troth.core.state import Saga, next_due
 
 
 def begin(plan: Plan, *, timeout: float | None = None, force: bool = True, **given: Any) -> Move:
@@ -17,7 +19,7 @@ def begin(plan: Plan, *, timeout: float | None = None, force: bool = True, **giv
     :raises AssertionError: if the smooth path makes another.
     """
     move = sagas.begin(plan, timeout=timeout, force=force, **given)
-    return same(move, first_move(plan, timeout=timeout, force=force, **given), "its beginning")
+    return same(move, first_move(plan, timeout=timeout, force=force, **given), "its beginning", 0)
 
 
 def decide(saga: Saga, event: Event) -> Move:
@@ -25,7 +27,7 @@ def decide(saga: Saga, event: Event) -> Move:
 
     :raises AssertionError: if the smooth path makes another.
     """
-    return same(rules.decide(saga, event), next_move(saga, event), event)
+    return same(rules.decide(saga, event), next_move(saga, event), event, next_due(saga))
 
 
 def first_move(plan: Plan, **given: Any) -> Move | None:
@@ -38,8 +40,10 @@ def next_move(saga: Saga, event: Event) -> Move | None:
     return smooth.decide_smoothly(saga, event)
 
 
-def same(wanted: Move, found: Move | None, event: object) -> Move:
-    """The move, if both are one."""
-    if found is not None and found != wanted:
+def same(wanted: Move, found: Move | None, event: object, due: int) -> Move:
+    """The smooth path's move if there is one and it is the same, else that of the rules."""
+    if found is None:
+        return wanted
+    if structs.replace(found, steady=False) != wanted or (found.steady and not 0 < due <= next_due(found.state)):
         raise AssertionError(f"the smooth path differs at {event}:\n{found}\nthe rules say\n{wanted}")
-    return wanted
+    return found
