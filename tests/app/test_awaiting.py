@@ -141,7 +141,7 @@ def test_every_pooled_connection_still_answers_its_own_query(postgres_server: An
     troth = Troth("memory://")
     bank = troth.database("bank", postgres_server.new_schema())
 
-    @troth.step(on=bank, name="pay", timeout=0.15, attempts=1)
+    @troth.step(on=bank, name="pay", timeout=0.5, attempts=1)
     async def pay(db: Any, n: int, seconds: float) -> int:
         cursor = await db.execute("SELECT %s::int, pg_sleep(%s)", (n, seconds))
         await db.execute("INSERT INTO paid VALUES (%s)", (n,))
