@@ -31,6 +31,8 @@ def open_driver(target: Any, **options: Any) -> Driver:
             return SqliteDriver(target, **options)
         if scheme in ("postgresql", "postgres"):
             return _postgres(target, options)
+        if scheme == "postgresql+asyncpg":
+            return _asyncpg(target, options)
     except TypeError as error:
         if options:
             raise ConfigurationError(f"{target.partition('?')[0]}: {error}. Leave that option out.") from None
@@ -57,6 +59,14 @@ def _postgres(target: str, options: dict[str, Any]) -> Driver:
     from troth.adapters.databases.psycopg import PostgresDriver
 
     return PostgresDriver(target, **options)
+
+
+def _asyncpg(target: str, options: dict[str, Any]) -> Driver:
+    if importlib.util.find_spec("asyncpg") is None:
+        raise ConfigurationError("a postgresql+asyncpg:// database needs asyncpg: pip install 'troth[asyncpg]'")
+    from troth.adapters.databases.asyncpg import AsyncpgDriver
+
+    return AsyncpgDriver(target, **options)
 
 
 __all__ = ["open_driver"]

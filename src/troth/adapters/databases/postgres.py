@@ -13,8 +13,8 @@ CONNECT_TIMEOUT: Final = 10
 ISOLATIONS: Final = ("read committed", "repeatable read", "serializable")
 CONFLICTS: Final = frozenset({"40001", "40P01"})
 """serialization_failure, deadlock_detected: rolled back for another's sake."""
-ENDED: Final = frozenset({"57P01", "57P02", "57P03"})
-"""admin_shutdown, crash_shutdown, cannot_connect_now: the server ended the connection."""
+ENDED: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03"})
+"""admin_shutdown, crash_shutdown, cannot_connect_now, the two idle timeouts: the server ended the connection."""
 
 
 def check_options(pool_size: int, isolation: str, isolations: tuple[str, ...] = ISOLATIONS) -> None:

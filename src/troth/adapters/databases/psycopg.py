@@ -10,10 +10,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from troth.adapters.databases import dialects, driving, postgres
+from troth.adapters.databases.pooled import TwoPools
 from troth.adapters.databases.psycopg_connection import AsyncStepConnection, StepConnection
 from troth.adapters.databases.psycopg_faults import CannotConnectError, PostgresFaults
 from troth.adapters.databases.psycopg_session import AsyncSession, SyncSession
-from troth.adapters.databases.two_pools import TwoPools
 from troth.ports.database import AsyncEffect, Effect, Script
 from troth.ports.errors import ConfigurationError
 

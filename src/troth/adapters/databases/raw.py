@@ -20,7 +20,10 @@ def end(raw: Any) -> None:
     if transport is None:
         return
     try:
-        raw.terminate() if hasattr(raw, "terminate") else raw.close()
+        for name in ("really_close", "terminate", "close"):
+            if hasattr(raw, name):
+                getattr(raw, name)()
+                break
         transport.abort()
     except RuntimeError:  # its loop has ended: nobody else will close the socket
         bury(transport)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,12 +60,24 @@ class ServerProcess:
     :param argv: the server itself, never a launcher that restarts it.
     :param directory: where it runs, and where its output goes.
     :param answers: raises while the server doesn't answer yet.
+    :param environment: more environment variables.
+    :param demote: False for a server that root may run.
     """
 
-    def __init__(self, argv: Sequence[str], directory: Path, answers: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        directory: Path,
+        answers: Callable[[], None],
+        *,
+        environment: Mapping[str, str] | None = None,
+        demote: bool = True,
+    ) -> None:
         self._argv = list(argv)
         self._directory = directory
         self._answers = answers
+        self._environment = {**os.environ, **(environment or {})}
+        self._demoted = demoted() if demote else {}
         self._process: subprocess.Popen[bytes] | None = None
         self.output = directory / "output.log"
 
@@ -94,7 +106,8 @@ class ServerProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                **demoted(),
+                env=self._environment,
+                **self._demoted,
             )
         deadline = time.monotonic() + START_SECONDS
         while True:
