@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from troth.app import invoking
 from troth.app.host import Definition, Options, Spelling
 from troth.app.naming import checked_gid
 from troth.app.outcome import Handle, Outcome, TransactionView
@@ -23,8 +22,8 @@ class AioTroth(AwaitsTcc):
 
     async def run(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Outcome[Any]:
         """As `Troth.run`."""
-        outcome: Outcome[Any] = await invoking.invoke_saga(
-            self._troth, saga, args, kwargs, "run", awaited(saga), options_of(gid, timeout)
+        outcome: Outcome[Any] = await self._troth.invoke_saga(
+            saga, args, kwargs, "run", awaited(saga), options_of(gid, timeout)
         )
         return outcome
 
@@ -32,8 +31,8 @@ class AioTroth(AwaitsTcc):
         self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any
     ) -> Handle[Any]:
         """As `Troth.start`."""
-        handle: Handle[Any] = await invoking.invoke_saga(
-            self._troth, saga, args, kwargs, "start", awaited(saga), options_of(gid, timeout)
+        handle: Handle[Any] = await self._troth.invoke_saga(
+            saga, args, kwargs, "start", awaited(saga), options_of(gid, timeout)
         )
         return handle
 

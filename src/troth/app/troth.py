@@ -251,12 +251,12 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Defi
         :param gid: the transaction's id: the same again is the same transaction.
         :param timeout: seconds for its undecided part.
         """
-        outcome: Outcome[Any] = invoking.invoke_saga(self, saga, args, kwargs, "run", blocking(saga), options_of(gid, timeout))
+        outcome: Outcome[Any] = self.invoke_saga(saga, args, kwargs, "run", blocking(saga), options_of(gid, timeout))
         return outcome
 
     def start(self, saga: Any, *args: Any, gid: str | None = None, timeout: float | None = None, **kwargs: Any) -> Handle[Any]:
         """Begin a saga, durably, and don't wait for it."""
-        handle: Handle[Any] = invoking.invoke_saga(self, saga, args, kwargs, "start", blocking(saga), options_of(gid, timeout))
+        handle: Handle[Any] = self.invoke_saga(saga, args, kwargs, "start", blocking(saga), options_of(gid, timeout))
         return handle
 
     def attach(self, gid: str) -> Handle[Any]:

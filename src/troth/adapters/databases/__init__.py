@@ -8,14 +8,14 @@ from typing import Any
 from troth.ports.database import Driver
 from troth.ports.errors import ConfigurationError
 
-TARGETS = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://user@host/dbname"
+TARGETS = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host/dbname or django://alias"
 
 
 def open_driver(target: Any, **options: Any) -> Driver:
     """The driver for a target. Nothing is opened.
 
-    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql://…``; or of SQLAlchemy an
-        Engine, AsyncEngine, sessionmaker or async_sessionmaker.
+    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://…`` or ``django://alias``; or of
+        SQLAlchemy an Engine, AsyncEngine, sessionmaker or async_sessionmaker.
     :param options: for PostgreSQL ``pool_size`` (connections per colour and event loop) and ``isolation``.
     :raises ConfigurationError: if the target or an option is none that we know, or its library isn't installed.
     """
@@ -33,6 +33,8 @@ def open_driver(target: Any, **options: Any) -> Driver:
             return _postgres(target, options)
         if scheme == "postgresql+asyncpg":
             return _asyncpg(target, options)
+        if scheme == "django":
+            return _django(target, options)
     except TypeError as error:
         if options:
             raise ConfigurationError(f"{target.partition('?')[0]}: {error}. Leave that option out.") from None
@@ -67,6 +69,14 @@ def _asyncpg(target: str, options: dict[str, Any]) -> Driver:
     from troth.adapters.databases.asyncpg import AsyncpgDriver
 
     return AsyncpgDriver(target, **options)
+
+
+def _django(target: str, options: dict[str, Any]) -> Driver:
+    if importlib.util.find_spec("django") is None:
+        raise ConfigurationError("a django:// database needs Django: pip install 'troth[django]'")
+    from troth.adapters.databases.django import DjangoDriver
+
+    return DjangoDriver(target, **options)
 
 
 __all__ = ["open_driver"]

@@ -1,0 +1,80 @@
+"""What Django's database exceptions mean; see `troth.ports.database.Faults`. By the codes of the library beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from django.db import Error, InterfaceError, OperationalError
+from django.db.transaction import TransactionManagementError
+
+CONFLICTS: Final = frozenset({"40001", "40P01", 1213})
+"""serialization_failure, deadlock_detected; MySQL's ER_LOCK_DEADLOCK: rolled back for another's sake."""
+SQLITE_BUSY: Final = frozenset({5, 6})
+"""SQLITE_BUSY, SQLITE_LOCKED."""
+LOCKED_OUT: Final = frozenset({"55P03", 1205})
+"""lock_not_available; MySQL's ER_LOCK_WAIT_TIMEOUT."""
+NO_TABLE: Final = frozenset({"42P01", 1146})
+"""undefined_table; MySQL's ER_NO_SUCH_TABLE."""
+ENDED: Final = frozenset({"57P01", "57P02", "57P03", 2006, 2013, 2055, 4031})
+"""The server ended the connection: PostgreSQL's shutdowns; MySQL's CR_SERVER_GONE_ERROR, CR_SERVER_LOST and the like."""
+
+
+class CannotConnectError(OperationalError):
+    """No connection could be made: nothing was sent."""
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def code_of(error: BaseException) -> Any:
+    """The code that the library beneath Django gave: a SQLSTATE, or MySQL's number; None for none."""
+    native = error.__cause__ if isinstance(error, Error) else None
+    if native is None:
+        return None
+    state = getattr(native, "sqlstate", None) or getattr(native, "pgcode", None)
+    if state is not None:
+        return state
+    first = native.args[0] if native.args else None
+    return first if isinstance(first, int) else None
+
+
+def _busy(error: BaseException) -> bool:
+    native = error.__cause__ if isinstance(error, Error) else None
+    return (getattr(native, "sqlite_errorcode", None) or 0) & 0xFF in SQLITE_BUSY
+
+
+class DjangoFaults:
+    """What Django's exceptions mean."""
+
+    def transient(self, error: BaseException) -> bool:
+        return code_of(error) in CONFLICTS or _busy(error)
+
+    def rolled_back(self, error: BaseException) -> bool:
+        return self.transient(error)
+
+    def locked_out(self, error: BaseException) -> bool:
+        return code_of(error) in LOCKED_OUT
+
+    def lost(self, error: BaseException) -> bool:
+        if isinstance(error, CannotConnectError) or not isinstance(error, (OperationalError, InterfaceError)):
+            return False
+        native = error.__cause__
+        if native is None or hasattr(native, "sqlite_errorcode"):
+            return False
+        code = code_of(error)
+        return code is None or code in ENDED or (isinstance(code, str) and code.startswith("08"))
+
+    def no_table(self, error: BaseException) -> bool:
+        return code_of(error) in NO_TABLE or (isinstance(error, Error) and "no such table: troth_barrier" in str(error))
+
+    def poisoned(self, error: BaseException) -> bool:
+        return isinstance(error, TransactionManagementError) or code_of(error) == "25P02"
+
+    def own(self, error: BaseException) -> bool:
+        return any(isinstance(link, Error) for link in chain(error))

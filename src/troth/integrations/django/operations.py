@@ -1,0 +1,50 @@
+"""The migration's operation: the barrier's tables, by the very statements that troth makes them with at first use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.migrations.operations.base import Operation
+
+from troth.adapters.databases.django import dialect_of
+
+TABLES = ("troth_barrier", "troth_barrier_mark")
+
+
+class CreateBarrier(Operation):
+    """Create the barrier's tables in the database that is migrated; where they are there already, nothing changes.
+
+    A router may keep them out of a database by answering no to ``allow_migrate(db, "troth")``.
+    """
+
+    reduces_to_sql = True
+    reversible = True
+
+    def state_forwards(self, app_label: str, state: Any) -> None:
+        """No model: the tables are the barrier's own."""
+
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Create them."""
+        if self._wanted(app_label, schema_editor):
+            for statement in dialect_of(schema_editor.connection).tables:
+                schema_editor.execute(statement, params=None)
+
+    def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        """Drop them, and with them the memory of what was done."""
+        if self._wanted(app_label, schema_editor):
+            for table in TABLES:
+                schema_editor.execute(f"DROP TABLE IF EXISTS {table}", params=None)
+
+    def describe(self) -> str:
+        """For ``migrate`` and ``sqlmigrate``."""
+        return "Create troth's barrier tables"
+
+    def _wanted(self, app_label: str, schema_editor: Any) -> bool:
+        from django.db import router
+
+        alias = schema_editor.connection.alias
+        return bool(router.allow_migrate(alias, app_label)) and schema_editor.connection.vendor in VENDORS
+
+
+VENDORS = frozenset({"sqlite", "postgresql", "mysql"})
+"""Other kinds of database have no barrier; `troth.E003` says so where a step wants one."""

@@ -1,0 +1,38 @@
+"""The example's project under Django's own commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("django", reason="Django isn't installed")
+from tests.integrations.project import Shop
+
+
+def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
+    """Sagas work inside TestCase and TransactionTestCase, sync and async, in any order, without a warning."""
+    said = Shop(tmp_path).manage("test", "--shuffle")
+    assert "OK" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_manage_py_troth_is_the_command_line_with_the_log_of_the_settings(tmp_path: Path) -> None:
+    """It needs no --store; doctor checks the project's own code; what it says no to is an exit code."""
+    shop = Shop(tmp_path)
+    shop.prepared(5)
+    assert "there is no log" in shop.manage("troth", "list", code=1)
+    shop.manage("shell", "-c", "from shop.sagas import place_order as p; p.run(1, 'apple', 2); p.run(2, 'apple', 4)")
+    found = json.loads(shop.manage("troth", "list", "--json"))
+    assert sorted((each["gid"], each["state"]) for each in found["transactions"]) == [
+        ("order-1", "confirmed"),
+        ("order-2", "cancelled"),
+    ]
+    assert "can finish all 0 of them" in shop.manage("troth", "doctor")
+    assert "apple is sold out" in shop.manage("troth", "show", "order-2")
+    assert "no transaction order-9" in shop.manage("troth", "retry", "order-9", code=1)
+    assert "manage.py troth node" in shop.manage("troth")
+    assert "no arguments" in shop.manage("troth", "node", "now", code=1)
+    facts = shop.facts()
+    assert (facts["left"], facts["paid"]) == (3, [[1, 20]])
