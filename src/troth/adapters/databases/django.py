@@ -106,7 +106,7 @@ class _Session:
             case Execute(sql, params):
                 return self.execute(sql, params)
             case RunEffect(stored):
-                return self.run(stored)
+                return self._effect_result(stored)
             case Begin(_, patience):
                 return self.begin(patience)
             case Commit():
@@ -176,26 +176,39 @@ class _Session:
             raise TransactionManagementError("no local transaction is open")
         return self._connection
 
-    def run(self, stored: Any) -> Any:
-        """The user's function."""
-        connection = self._current()
-        if self._effect is None:
+    def run(self, function: Callable[[Any], T]) -> T:
+        """The user's function on Django's connection, guarded."""
+        with guarded(self._current()) as connection:
+            return function(connection)
+
+    def _effect_result(self, stored: Any) -> Any:
+        effect = self._effect
+        if effect is None:
             raise TypeError("a script without an effect asked for one")
-        with guarded(connection):
-            result = self._effect(connection, stored)
-        if connection.atomic_blocks[-1:] != [self._block]:
+        result = self.run(lambda connection: effect(connection, stored))
+        if not self._whole():
             raise DefinitionError("the step has left a transaction.atomic() block open: use it as `with` or decorator")
         return result
+
+    def _whole(self) -> bool:
+        """Is ours the innermost block?"""
+        return bool(self._current().atomic_blocks[-1:] == [self._block])
+
+    def still_ours(self) -> None:
+        """See `Session`.
+
+        :raises TransactionManagementError: there is nothing that could be kept.
+        """
+        connection = self._current()
+        if not self._whole() or connection.needs_rollback or connection.closed_in_transaction:
+            raise TransactionManagementError("the local transaction can only be rolled back")
 
     def commit(self) -> None:
         """Commit. A function of `transaction.on_commit` that fails comes too late to change what was done.
 
         :raises TransactionManagementError: there is nothing that could be kept.
         """
-        connection = self._current()
-        whole = connection.atomic_blocks[-1:] == [self._block]
-        if not whole or connection.needs_rollback or connection.closed_in_transaction:
-            raise TransactionManagementError("the local transaction can only be rolled back")
+        self.still_ours()
         block, self._block = self._block, None
         try:
             block.__exit__(None, None, None)
