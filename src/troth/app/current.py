@@ -26,7 +26,7 @@ class Current:
     :param gid: the transaction.
     :param branch: the branch id, ``place/name#occurrence``.
     :param op: ``action``, ``compensate`` or ``check`` of a step; ``try``, ``confirm`` or ``cancel`` of a TCC class.
-    :param attempt: from 1, counted per op and per node life.
+    :param attempt: from 1: which call of this branch it is, whatever the op, in the life of the node that drives it.
     :param idempotency_key: the same for every attempt of this op on this branch and different for all others: hand it to
         payment gateways and the like.
     """

@@ -84,7 +84,7 @@ class TccClass:
         check_instance(cls, self.what)
         self.signature: Final = signature_of(methods["try_"], on, self.what)
         for ending in ("confirm", "cancel"):
-            check_ending(methods[ending], self.signature, on, self.what)
+            check_ending(ending, methods[ending], self.signature, on, self.what)
         self.methods: Final = {Op.TRY: methods["try_"], Op.CONFIRM: methods["confirm"], Op.CANCEL: methods["cancel"]}
         self.refuse_on: Final = checked_refusals(options.refuse_on, self.what)
         self.spec: Final = self._spec(options)

@@ -75,12 +75,12 @@ def signature_of(try_: Callable[..., Any], on: bool, what: str) -> Signature:
     return Signature.of(types.MethodType(try_, object()), on, f"{what}: try_")
 
 
-def check_ending(method: Callable[..., Any], try_: Signature, on: bool, what: str) -> None:
+def check_ending(name: str, method: Callable[..., Any], try_: Signature, on: bool, what: str) -> None:
     """Raise unless a confirm or cancel takes what its try returns, and nothing else.
 
+    :param name: ``confirm`` or ``cancel``.
     :raises DefinitionError: naming the parameters that are wrong.
     """
-    name = method.__name__
     duty = DUTY[name].format(db="db, " if on else "")
     parameters = list(inspect.signature(method).parameters.values())[1:]
     given = ", ".join(each.name for each in parameters) or "nothing"

@@ -119,8 +119,16 @@ def check_content(content: bytes, doc: Transaction, beginning: Beginning) -> Non
         stored = beginning.content.stored if beginning.content is not None else stored_content
         content = stored(doc)
     if doc.pattern != beginning.plan.pattern or not same_content(content, beginning):
-        other = f"it runs {doc.definition}" if doc.definition != beginning.plan.name else "its input differs"
-        raise GidConflict(doc.gid, other)
+        raise GidConflict(doc.gid, difference(doc, beginning))
+
+
+def difference(doc: Transaction, beginning: Beginning) -> str:
+    """What differs, in words."""
+    if doc.definition != beginning.plan.name or doc.pattern != beginning.plan.pattern:
+        return f"it runs {doc.definition}"
+    if doc.form == "open":
+        return "a block opened it"
+    return "its branches differ" if doc.form == "declared" else "its input differs"
 
 
 def stored_content(doc: Transaction) -> bytes:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, reserve
-from tests.typing.programs.shop import stock, troth
+from tests.typing.programs.shop import AStock, Card, Hold, Stock, stock, troth
 
 order = Order("1", "a", 2, Decimal("1.10"))
 
@@ -60,3 +60,59 @@ place.step(lambda order: order)  # E: arg-type
 place("1")  # E: arg-type
 place.returns("x")  # E: arg-type
 place.step(create, role="local")  # E: arg-type
+
+
+with troth.transaction(7) as tx:  # E: arg-type
+    tx(Stock).try_(None, "a", 2)  # E: arg-type arg-type call-arg
+    tx(Stock).try_("a", "2")  # E: arg-type
+    tx(Stock).try_()  # E: call-arg
+    text = tx(Stock).try_("a").nothing  # E: attr-defined
+    tx(Stock).try_.wait("a")  # E: attr-defined
+    tx(AStock).try_.wait("a", 2)  # E: call-arg
+    tx(AStock).try_.aio("a")  # E: attr-defined
+    tx(Card).try_("1", 1.5)  # E: arg-type
+    tx(int)  # E: arg-type
+troth.transaction(until="later")  # E: arg-type
+Stock.branch("a", "2")  # E: arg-type
+Stock.branch()  # E: call-arg
+troth.run_tcc("t", [Stock])  # E: list-item
+troth.run_tcc("t")  # E: call-arg
+
+
+@troth.tcc(guarded=False)  # E: call-overload
+class Unguarded: ...
+
+
+@troth.tcc(on=stock)  # E: arg-type
+class NoConfirm:
+    def try_(self, db: Any, sku: str) -> Hold:
+        return Hold(sku, 1)
+
+    def cancel(self, db: Any, hold: Hold | None) -> None: ...
+
+
+@troth.tcc(on=stock)  # E: arg-type
+class OtherHold:
+    def try_(self, db: Any, sku: str) -> Hold:
+        return Hold(sku, 1)
+
+    def confirm(self, db: Any, hold: str) -> None: ...
+    def cancel(self, db: Any, hold: Hold | None) -> None: ...
+
+
+@troth.tcc(on=stock)  # E: arg-type
+class SureCancel:
+    def try_(self, db: Any, sku: str) -> Hold:
+        return Hold(sku, 1)
+
+    def confirm(self, db: Any, hold: Hold) -> None: ...
+    def cancel(self, db: Any, hold: Hold) -> None: ...
+
+
+@troth.tcc(on=stock)  # E: arg-type
+class TwoColours:
+    async def try_(self, db: Any, sku: str) -> Hold:
+        return Hold(sku, 1)
+
+    def confirm(self, db: Any, hold: Hold) -> None: ...
+    def cancel(self, db: Any, hold: Hold | None) -> None: ...

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any, assert_type
 
 from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, release
-from tests.typing.programs.shop import reserve, troth
+from tests.typing.programs.shop import ACard, AStock, Card, Hold, Stock, remote, reserve, troth
 from troth.app.graph import Graph, GraphStep
 from troth.app.outcome import Handle, Outcome
+from troth.app.tcc_form import Branch
 from troth.core.words import State
 
 order = Order("1", "a", 2, Decimal("1.10"))
@@ -62,3 +63,32 @@ typed = place.returns(c.result)
 assert_type(typed(order), Receipt)
 assert_type(typed.options(gid="x").run(order), Outcome[Receipt])
 assert_type(typed.start(order), Handle[Receipt])
+
+
+# TCC: a try has the parameters of its try_ without the connection, and returns its hold
+
+with troth.transaction("t", timeout=30, until="decided") as tx:
+    assert_type(tx(Stock).try_("a", 2), Hold)
+    assert_type(tx(Stock).try_(sku="a"), Hold)
+    assert_type(tx(AStock).try_.wait("a", n=2), Hold)
+    assert_type(tx(Card).try_("1", Decimal(1)), str)
+    assert_type(tx(ACard).try_.wait("1", Decimal(1)), str)
+    assert_type(tx(remote()).try_(anything=1), Any)
+    assert_type(tx.rollback_only, bool)
+    assert_type(troth.nested(Stock).try_("a"), Hold)
+assert_type(tx.outcome, Outcome[Any] | None)
+assert_type(Stock.branch("a", 2), Branch)
+assert_type(AStock.branch("a", n=2), Branch)
+assert_type(Card.branch("1", amount=Decimal(1)), Branch)
+assert_type(troth.run_tcc("t", [Stock.branch("a"), Card.branch("1", Decimal(1))]), Outcome[list[Any]])
+assert_type(troth.start_tcc(None, [Stock.branch("a")], timeout=5), Handle[list[Any]])
+assert_type(Stock().try_(None, "a"), Hold)
+
+
+async def tcc() -> None:
+    async with troth.transaction() as tx:
+        assert_type(await tx(Stock).try_.aio("a", 2), Hold)
+        assert_type(await tx(AStock).try_("a", n=2), Hold)
+        assert_type(await tx(ACard).try_("1", Decimal(1)), str)
+        both = await asyncio.gather(tx(AStock).try_("a"), tx(ACard).try_("1", Decimal(1)))
+        assert_type(both, tuple[Hold, str])

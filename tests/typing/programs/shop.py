@@ -10,10 +10,15 @@ from troth.app.graph import DefinesGraphs, Graph
 from troth.app.host import Options, Spelling, Verb
 from troth.app.saga import DefinesSagas, Saga
 from troth.app.step import DefinesSteps, Step
+from troth.app.tcc import DefinesTcc, Tcc
+from troth.app.tcc_form import TccForm
+from troth.app.tcc_running import RunsTcc
 from troth.ports.database import Database
 
 
-class Troth(DefinesSteps, DefinesSagas, DefinesGraphs):
+class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc):
+    no_retry: tuple[type[BaseException], ...] = ()
+
     def register_step(self, step: Step[Any, Any]) -> None: ...
     def register_saga(self, saga: Saga[Any, Any]) -> None: ...
     def register_graph(self, graph: Graph[Any, Any]) -> None: ...
@@ -90,3 +95,49 @@ def place_order(order: Order) -> Receipt:
 async def aplace_order(order: Order, *, rush: bool = False) -> Receipt:
     await areserve(order.sku, rush=rush)
     return await charge(order.id, order.amount)
+
+
+@dataclass
+class Hold:
+    sku: str
+    n: int
+
+
+@troth.tcc(on=stock, timeout=3, refuse_on=KeyError)
+class Stock(Tcc):
+    def try_(self, db: Any, sku: str, n: int = 1) -> Hold:
+        return Hold(sku, n)
+
+    def confirm(self, db: Any, hold: Hold) -> None: ...
+    def cancel(self, db: Any, hold: Hold | None) -> None: ...
+
+
+@troth.tcc(on=stock)
+class AStock(Tcc):
+    async def try_(self, db: Any, sku: str, *, n: int = 1) -> Hold:
+        return Hold(sku, n)
+
+    async def confirm(self, db: Any, hold: Hold) -> None: ...
+    async def cancel(self, db: Any, hold: Hold | None) -> None: ...
+
+
+@troth.tcc(guarded=True, name="card")
+class Card(Tcc):
+    def try_(self, number: str, amount: Decimal) -> str:
+        return number
+
+    def confirm(self, hold: str) -> None: ...
+    def cancel(self, hold: str | None) -> None: ...
+
+
+@troth.tcc(guarded=True)
+class ACard:
+    async def try_(self, number: str, amount: Decimal) -> str:
+        return number
+
+    async def confirm(self, hold: str) -> None: ...
+    async def cancel(self, hold: str | None) -> None: ...
+
+
+def remote() -> TccForm:
+    raise SystemExit
