@@ -20,7 +20,7 @@ class Call(NamedTuple):
 
     :param branch: the branch id, ``place/name#occurrence``.
     :param name: the step's stored name.
-    :param attempt: from 1, per op and node life.
+    :param attempt: from 1: a serial number of the branch's calls, whatever the op, per node life.
     :param args: the action's arguments: one JSON object by parameter name.
     :param result: for undo ops, the action's stored result where the log knows it, else None.
     :param begun: the transaction's begin, in microseconds; with ``low_water`` and ``log`` it lets a barrier purge its rows.
