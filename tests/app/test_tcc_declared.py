@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +16,6 @@ from troth import Cancelled, DefinitionError, GidConflict, LimitExceeded, NeedsA
 from troth.core import limits
 from troth.core.words import Fate, Op, State, Word
 from troth.ports.caller import Call
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.services)])
-def shelves(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shelves]:
-    """Shelves in each database; the log is a file."""
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_server").new_schema()
-    else:
-        url = f"sqlite:///{tmp_path}/shelves.db"
-    made = Shelves(url, f"sqlite:///{tmp_path}/log.db")
-    with made.troth:
-        yield made
-    made.close()
-
-
-@pytest.fixture
-def lone(tmp_path: Path) -> Iterator[Shelves]:
-    """Shelves in SQLite; the log is memory."""
-    made = Shelves(f"sqlite:///{tmp_path}/shelves.db")
-    with made.troth:
-        yield made
-    made.close()
-
 
 # --- ends
 
@@ -319,4 +295,4 @@ def test_the_deadline_cancels(lone: Shelves) -> None:
     outcome = handle.wait()
     assert (outcome.state, outcome.reason) == (State.CANCELLED, "timeout: undecided at its deadline")
     assert lone.books("books") == (10, 0, 0)
-    assert lone.did("cancel")[-1] == ("slow", 2)
+    assert ("slow", 2) in lone.did("cancel")

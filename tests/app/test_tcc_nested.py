@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,12 +15,9 @@ from troth.core.words import Fate, State
 
 
 @pytest.fixture
-def shelves(tmp_path: Path) -> Iterator[Shelves]:
+def shelves(lone: Shelves) -> Shelves:
     """Shelves in SQLite; the log is memory."""
-    made = Shelves(f"sqlite:///{tmp_path}/shelves.db")
-    with made.troth:
-        yield made
-    made.close()
+    return lone
 
 
 def agency(shelves: Shelves, name: str, plan: Callable[[int], Any], **options: Any) -> Any:

@@ -115,8 +115,9 @@ def header_of(facts: Facts, now: int, *, full: bool) -> Table:
         grid.add_row("reason", Text(facts.why + at))
     if doc.closed and doc.reason:
         grid.add_row("failed for", Text(clean(doc.reason)))
-    grid.add_row("input", Text(value(doc.input, width)))
-    if doc.returned or record.state == "confirmed":
+    if doc.pattern == "saga":  # a tcc's are its branches' own
+        grid.add_row("input", Text(value(doc.input, width)))
+    if doc.pattern == "saga" and (doc.returned or record.state == "confirmed"):
         grid.add_row("result", Text(value(doc.result, width)))
     return grid
 
