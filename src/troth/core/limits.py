@@ -108,3 +108,10 @@ PURGE_PAGE: Final = 2_000
 """Finished transactions moved to the ledger at a time."""
 LEDGER_DAYS: Final = 90
 """Days its ledger row stays: the published idempotency window."""
+
+KEY_LENGTH: Final = 255
+"""Characters of a key of `troth.once`, and of a lock's: what an Idempotency-Key header commonly may have."""
+ONCE_DAYS: Final = 90
+"""Days an answer of `troth.once` is remembered, at least, unless it says."""
+LOCK_SECONDS: Final = 30.0
+"""Seconds after which a lock whose holder is gone is free."""

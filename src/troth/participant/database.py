@@ -49,7 +49,11 @@ class Guarded:
 
         :param effect: run on the driver's own connection if the barrier says so.
         """
-        conversation = self._conversation(call, refuse_on, no_retry)
+        return self.converse(self.conversation(call, refuse_on, no_retry), effect)
+
+    def converse(self, conversation: Conversation, effect: Effect) -> Reply:
+        """Hold a conversation to its end, and purge if it is time."""
+        call = conversation.call
         reply = self.driver.drive(conversation.run(), effect)
         if self._purges.due(call):
             try:
@@ -62,7 +66,11 @@ class Guarded:
         self, call: Call, effect: AsyncEffect, *, refuse_on: Exceptions = (), no_retry: Exceptions = ()
     ) -> Reply:
         """`run` in the other colour."""
-        conversation = self._conversation(call, refuse_on, no_retry)
+        return await self.aconverse(self.conversation(call, refuse_on, no_retry), effect)
+
+    async def aconverse(self, conversation: Conversation, effect: AsyncEffect) -> Reply:
+        """`converse` in the other colour."""
+        call = conversation.call
         reply = await self.driver.adrive(conversation.run(), effect)
         if self._purges.due(call):
             try:
@@ -71,7 +79,8 @@ class Guarded:
                 _log.warning("purging barrier rows of %s failed: %s", self.name, error)
         return reply
 
-    def _conversation(self, call: Call, refuse_on: Exceptions, no_retry: Exceptions) -> Conversation:
+    def conversation(self, call: Call, refuse_on: Exceptions = (), no_retry: Exceptions = ()) -> Conversation:
+        """A conversation about a call, to be held by `converse` or `aconverse`."""
         return Conversation(
             call, self.driver, refuse_on=refuse_on, no_retry=no_retry, inspection=self._inspection
         )

@@ -9,6 +9,7 @@ TrothError
 ├── DefinitionError, LimitExceeded, PayloadError      at registration or at the door
 ├── WrongColour                          the blocking spelling in a loop, or the reverse
 ├── ConfigurationError
+├── KeyConflict, Busy, StaleToken …     of the idempotency helpers: `troth.ports.idempotency`
 └── StoreError
     ├── StoreUnavailable   nothing was written; try again
     ├── StoreReadOnly, StoreFull, StoreCorrupt, StoreTooNew

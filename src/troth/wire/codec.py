@@ -174,11 +174,15 @@ def decode(raw: Raw | bytes, annotation: Any = Any, field: str = "") -> Any:
     return codec_of(annotation).decode(raw, field)
 
 
+def canonical(raw: Raw | bytes) -> Raw:
+    """The same value as JSON with its keys in order."""
+    return Raw(SORTED_ENCODER.encode(msgspec.json.decode(raw)))
+
+
 def content_hash(pattern: str, definition: str, raw: Raw | bytes) -> bytes:
     """16 bytes, equal for equal content: pattern, definition name and input, whatever the order of its keys."""
-    canonical = SORTED_ENCODER.encode(msgspec.json.decode(raw))
     digest = hashlib.blake2b(digest_size=16)
-    for part in (pattern.encode(), definition.encode(), canonical):
+    for part in (pattern.encode(), definition.encode(), bytes(canonical(raw))):
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     return digest.digest()

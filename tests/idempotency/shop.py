@@ -1,0 +1,94 @@
+"""One table of orders, on each database in each colour, for the tests of this folder."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy
+
+from troth import Troth
+from troth.participant.database import Guarded
+
+TABLE = "CREATE TABLE IF NOT EXISTS orders (id VARCHAR(40) PRIMARY KEY, state VARCHAR(20), n INTEGER, version INTEGER DEFAULT 1)"
+
+
+class Shop:
+    """A database of orders.
+
+    :ivar mark: the placeholder of its library.
+    """
+
+    def __init__(self, target: Any, colour: str, mark: str, **options: Any) -> None:
+        self.troth = Troth("memory://")
+        self.database: Guarded = self.troth.database("orders", target, **options)
+        self.colour = colour
+        self.mark = mark
+        self.runner = asyncio.Runner() if colour == "async" else None
+        self.do(TABLE)
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """Call, and await in the async colour."""
+        if self.runner is None:
+            return call()
+
+        async def awaited() -> Any:
+            return await call()
+
+        return self.runner.run(awaited())
+
+    def do(self, sql: str, *params: Any) -> list[Any]:
+        """One statement in a local transaction of its own."""
+        return list(self.plain(lambda db: execute(db, sql, *params), lambda db: aexecute(db, sql, *params)))
+
+    def plain(self, function: Callable[[Any], Any], afunction: Callable[[Any], Any]) -> Any:
+        """A function in a local transaction of its own."""
+        if self.runner is None:
+            return self.database.plain(function)
+        return self.runner.run(self.database.aplain(afunction))
+
+    def add(self, name: str, state: str = "created") -> None:
+        """An order."""
+        self.do(f"INSERT INTO orders (id, state, n) VALUES ({self.mark}, {self.mark}, 0)", name, state)
+
+    def order(self, name: str) -> tuple[Any, ...] | None:
+        """(state, n, version) of an order."""
+        rows = self.do(f"SELECT state, n, version FROM orders WHERE id = {self.mark}", name)
+        return tuple(rows[0]) if rows else None
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if self.runner is not None:
+            self.runner.run(self.database.aclose())
+            self.runner.close()
+        self.database.close()
+
+
+def numbered(sql: str, params: tuple[Any, ...]) -> tuple[str, dict[str, Any]]:
+    """A statement with SQLAlchemy's named parameters."""
+    parts = sql.split(":?")
+    marked = "".join(f"{part}:p{number}" for number, part in enumerate(parts[:-1])) + parts[-1]
+    return marked, {f"p{number}": value for number, value in enumerate(params)}
+
+
+def execute(db: Any, sql: str, *params: Any) -> list[Any]:
+    """One statement; its rows."""
+    if ":?" in sql or not hasattr(db, "cursor"):
+        marked, named = numbered(sql, params)
+        result = db.execute(sqlalchemy.text(marked), named)
+        return list(result.fetchall()) if result.returns_rows else []
+    cursor = db.cursor()
+    cursor.execute(sql, params)
+    return list(cursor.fetchall()) if cursor.description else []
+
+
+async def aexecute(db: Any, sql: str, *params: Any) -> list[Any]:
+    """The same, awaited."""
+    if ":?" in sql or not hasattr(db, "cursor"):
+        marked, named = numbered(sql, params)
+        result = await db.execute(sqlalchemy.text(marked), named)
+        return list(result.fetchall()) if result.returns_rows else []
+    cursor = db.cursor()
+    await cursor.execute(sql, params)
+    return list(await cursor.fetchall()) if cursor.description else []
