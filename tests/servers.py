@@ -30,3 +30,21 @@ def postgres_uri(postgres_server: object) -> str:
     """An empty database on it, shared by tests that keep to tables or keys of their own."""
     uri: str = postgres_server.new_database()  # type: ignore[attr-defined]
     return uri
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[object]:
+    """A private Valkey for the session; tests keep to keys of their own. One that is killed is a test's own."""
+    pytest.importorskip("redis", reason="Valkey: redis-py isn't installed")
+    pytest.importorskip("psutil", reason="Valkey: psutil isn't installed")
+    from troth.testing.servers.process import ServerUnavailableError
+    from troth.testing.servers.valkey import ValkeyServer
+
+    try:
+        server = ValkeyServer()
+    except ServerUnavailableError as error:
+        pytest.skip(f"Valkey: {error}")
+    try:
+        yield server
+    finally:
+        server.close()

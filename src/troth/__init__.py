@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from troth.app.outcome import Handle, Outcome, TransactionView
     from troth.app.tcc import Tcc
     from troth.app.troth import Troth
+    from troth.participant.fencing import fence
+    from troth.participant.state_machine import StateMachine
     from troth.ports.errors import (
         AlreadyBegun,
         Cancelled,
@@ -28,32 +30,56 @@ if TYPE_CHECKING:
         UnknownTransaction,
         WrongColour,
     )
+    from troth.ports.idempotency import (
+        Busy,
+        IllegalTransition,
+        KeyConflict,
+        KeyExpired,
+        KeyInDoubt,
+        LockLost,
+        LockUnavailable,
+        StaleToken,
+        StaleVersion,
+        UnknownRow,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
     "AlreadyBegun",
+    "Busy",
     "Cancelled",
     "ConfigurationError",
     "Current",
     "DefinitionError",
     "GidConflict",
     "Handle",
+    "IllegalTransition",
     "InDoubt",
+    "KeyConflict",
+    "KeyExpired",
+    "KeyInDoubt",
     "LimitExceeded",
+    "LockLost",
+    "LockUnavailable",
     "NeedsAttention",
     "NotAccepted",
     "Ongoing",
     "Outcome",
     "PayloadError",
     "Refused",
+    "StaleToken",
+    "StaleVersion",
+    "StateMachine",
     "StepFailed",
     "StoreError",
     "Tcc",
     "TransactionView",
     "Troth",
     "TrothError",
+    "UnknownRow",
     "UnknownTransaction",
     "WrongColour",
+    "fence",
 ]
 _HOMES = {
     "Troth": "troth.app.troth",
@@ -62,6 +88,18 @@ _HOMES = {
     "Outcome": "troth.app.outcome",
     "Tcc": "troth.app.tcc",
     "TransactionView": "troth.app.outcome",
+    "StateMachine": "troth.participant.state_machine",
+    "fence": "troth.participant.fencing",
+    "Busy": "troth.ports.idempotency",
+    "IllegalTransition": "troth.ports.idempotency",
+    "KeyConflict": "troth.ports.idempotency",
+    "KeyExpired": "troth.ports.idempotency",
+    "KeyInDoubt": "troth.ports.idempotency",
+    "LockLost": "troth.ports.idempotency",
+    "LockUnavailable": "troth.ports.idempotency",
+    "StaleToken": "troth.ports.idempotency",
+    "StaleVersion": "troth.ports.idempotency",
+    "UnknownRow": "troth.ports.idempotency",
 }
 
 

@@ -22,6 +22,7 @@ DRIVERS = {
     "django": ("adapters/databases/django*", "integrations/django/*"),
     "asgiref": ("integrations/django/*",),
     "celery": ("integrations/celery*",),
+    "redis": ("adapters/locks/redis*", "testing/*"),
     "pydantic": ("wire/*",),
     "aiohttp": ("adapters/callers/*",),
     "yarl": ("adapters/callers/*",),

@@ -21,7 +21,9 @@ from troth.app.graph import DefinesGraphs, Graph, only_after_decision
 from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
 from troth.app.http_step import HttpStep
+from troth.app.locks import GivesLocks
 from troth.app.naming import Names, checked_gid
+from troth.app.once import DefinesOnce
 from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.participant import StepParticipant
 from troth.app.remote import DefinesRemote
@@ -59,7 +61,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves):
+class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves, DefinesOnce, GivesLocks):
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
     :param store: where the log lives: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory://``. Nothing is opened
@@ -236,12 +238,14 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Defi
         self.runtime.close()
         for database in self.databases.values():
             database.close()
+        self.close_locks()
 
     async def aclose(self) -> None:
         """`close`, awaited."""
         await self.runtime.aclose()
         for database in self.databases.values():
             await database.aclose()
+        await self.aclose_locks()
 
     # --- running
 

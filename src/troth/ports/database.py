@@ -130,6 +130,17 @@ class Dialect(NamedTuple):
     inspect: str = ""
 
 
+def fence_table(comparison: str = "") -> str:
+    """The statement that creates the table of `troth.fence`, in words that every database knows.
+
+    :param comparison: what makes a text column compare byte by byte, where it doesn't by itself.
+    """
+    return (
+        "CREATE TABLE IF NOT EXISTS troth_fence "
+        f"(name VARCHAR(255) {comparison} NOT NULL PRIMARY KEY, token BIGINT NOT NULL)"
+    )
+
+
 class Faults(Protocol):
     """What one library's exceptions mean."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from troth.ports.database import Dialect
+from troth.ports.database import Dialect, fence_table
 
 SQLITE_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS troth_barrier (uid BLOB NOT NULL, branch TEXT NOT NULL, op TEXT NOT NULL,
@@ -14,6 +14,7 @@ SQLITE_TABLES: Final = (
     "CREATE INDEX IF NOT EXISTS troth_barrier_begun ON troth_barrier (log, begun)",
     """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log TEXT NOT NULL PRIMARY KEY, mark INTEGER NOT NULL)
     WITHOUT ROWID""",
+    fence_table(),
 )
 POSTGRES_TABLES: Final = (
     "SELECT pg_advisory_xact_lock(8390880603146837)",  # two who create a table at once fail, IF NOT EXISTS or not
@@ -23,6 +24,7 @@ POSTGRES_TABLES: Final = (
     created timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (uid, branch, op))""",
     "CREATE INDEX IF NOT EXISTS troth_barrier_begun ON troth_barrier (log, begun)",
     """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log text COLLATE "C" PRIMARY KEY, mark bigint NOT NULL)""",
+    fence_table('COLLATE "C"'),
 )
 
 SQLITE: Final = Dialect(SQLITE_TABLES)
