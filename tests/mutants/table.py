@@ -19,12 +19,13 @@ from troth.core.move import Command, Raised, Recovered
 from troth.core.plan import Plan, StepSpec
 from troth.core.reply import Reply
 from troth.core.state import Branch, Saga
-from troth.core.words import Fate, Word
+from troth.core.words import Fate, State, Word
 from troth.engine.drive import Driver
 from troth.engine.journal import Journal, Step
 from troth.engine.live import Live, doc_of
 from troth.engine.participants import Registry
 from troth.engine.runs import Answered, FunctionRun
+from troth.engine.tries import Initiator
 from troth.ports.errors import Refused, StepFailed
 from troth.ports.store import Batch, BatchOutcome, NodeRow, Record
 from troth.testing.simulation.stores import SimStore
@@ -118,6 +119,53 @@ def not_forced(draft: Draft) -> None:
 def always_accepts(draft: Draft) -> bool:
     """A call counts even after the cancel."""
     return not draft.doc.finished
+
+
+# --- tcc
+
+
+def every_try_counts_as_done(draft: Draft) -> bool:
+    """A try that is not known to have failed is taken for done."""
+    return True
+
+
+def no_strangers(draft: Draft, parent: str, children: Sequence[str]) -> str:
+    """Every registered child counts, whichever run called it."""
+    return ""
+
+
+def nothing_spoils(self: Initiator, reason: str, step: str) -> None:
+    """What the initiator's code swallowed is forgiven."""
+
+
+def nothing_attaches(draft: Draft, id: str) -> int:
+    """A registration that is made again is another branch."""
+    return -1
+
+
+def confirms_without_a_try(origin: Row | None) -> Verdict:
+    """A confirm runs, whatever became of its try."""
+    return Verdict.RUN_ON_ORIGIN
+
+
+def hanging_try_is_done(own: Row | None, same_payload: bool) -> Verdict:
+    """A row is a row: a try that comes after its cancel is answered done."""
+    if own is not None and own.outcome is Outcome.SEALED:
+        return Verdict.NOTHING_TO_UNDO
+    return barrier.verdict_on_duplicate(own, same_payload) if own is not None else Verdict.RUN
+
+
+def tells_at_once(save: Callable[[Driver, Live, int, bool], None]) -> Callable[[Driver, Live, int, bool], None]:
+    """`finished` is told before the outcome is in the log: it can only be kept, one thinks."""
+
+    def saved(self: Driver, live: Live, now: int, forced: bool) -> None:
+        save(self, live, now, forced)
+        doc = live.saga.doc
+        if doc.pattern == "tcc" and doc.state is State.CONFIRMED and live.durable is not None:
+            live.durable = live.saga
+            self._tell(live, doc)
+
+    return saved
 
 
 # --- undoing
@@ -255,6 +303,14 @@ TABLE: dict[str, tuple[str, Replacement]] = {
     "P11": ("troth.engine.drive.Driver.floor", floor_of_the_logged),
     "P11_own_rows": ("troth.core.barrier.purgeable", purges_all_rows),
     "P12": ("troth.testing.simulation.stores.SimStore.wait_for_lock", reads_without_lock),
+    "A3": ("troth.core.holds.force_first_cancel", not_forced),
+    "A8": ("troth.core.holds.every_try_is_done", every_try_counts_as_done),
+    "P15": ("troth.core.tcc.strangers", no_strangers),
+    "P17": ("troth.engine.drive.Driver._save", wraps(tells_at_once)),
+    "P18": ("troth.engine.tries.Initiator.spoil", nothing_spoils),
+    "confirm_without_try": ("troth.core.barrier.verdict_on_confirm", confirms_without_a_try),
+    "try_result_from_cancel": ("troth.core.barrier.verdict_on_do", hanging_try_is_done),
+    "nested_double": ("troth.core.tcc.index_of", nothing_attaches),
     "P16": ("troth.engine.runs.FunctionRun.call", wraps(one_count_for_all_tasks)),
     "P19": ("troth.core.driving.uses_bare_result", bare_result_rides),
     "asked_twice": ("troth.engine.journal.Journal.next_step", wraps(steps_at_any_time)),

@@ -15,6 +15,7 @@ from troth.testing.simulation.campaign import run
 # fmt: off
 PROMISED = (
     "A1", "A2", "A4", "A5", "A6", "A9", "P1", "P2", "P4", "P5", "P6", "P8", "P9", "P10", "P11", "P12", "P16", "P19",
+    "A3", "A8", "P15", "P17", "P18", "confirm_without_try", "try_result_from_cancel", "nested_double",
     "no_dedupe", "no_empty", "no_hang", "no_fence", "send_before_log",
     "unknown_is_failure", "skip_unknown_compensation", "lossy_store", "wrong_order",
 )

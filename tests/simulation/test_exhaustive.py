@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.budget import EXHAUSTIVE
-from troth.testing.simulation.exhaustive import Scene, longer_scenes, play, scenes, walk
+from troth.testing.simulation.exhaustive import Scene, longer_scenes, nested_scenes, play, scenes, tcc_scenes, walk
+
+IN_PAIRS = ("declared seat fund", "open seat fund, fund refuses")
+"""The TCC scenes whose pairs of faults fit the time of `make test`."""
 
 
 def examine(scene: Scene, faults: int) -> int:
@@ -29,6 +32,29 @@ def test_no_two_faults_break_two_steps(scene: Scene) -> None:
 def test_no_fault_breaks_three_steps(scene: Scene) -> None:
     """Any fault leaves three steps whole or undone; under larger budgets any two."""
     assert examine(scene, max(1, EXHAUSTIVE - 1)) > 40
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("scene", tcc_scenes(2), ids=lambda scene: scene.name)
+def test_no_two_faults_break_two_holds(scene: Scene) -> None:
+    """Any fault, and in two of the scenes (under larger budgets in all) any two, leave two holds confirmed or cancelled."""
+    assert examine(scene, min(EXHAUSTIVE, 2) if scene.name in IN_PAIRS or EXHAUSTIVE > 2 else 1) > 40
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("scene", [*tcc_scenes(3), *nested_scenes()], ids=lambda scene: scene.name)
+def test_no_fault_breaks_three_holds(scene: Scene) -> None:
+    """Any fault leaves three holds, and what a try called, confirmed or cancelled; under larger budgets any two."""
+    assert examine(scene, max(1, EXHAUSTIVE - 1)) > 40
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("scene", [*tcc_scenes(2), *tcc_scenes(3), *nested_scenes()], ids=lambda scene: scene.name)
+def test_a_tcc_without_faults_ends_as_it_should(scene: Scene) -> None:
+    """Confirmed, or cancelled where a participant refuses or an initiator got no answer."""
+    result = play(scene, {})
+    expected = "cancelled" if scene.refuses or "stops waiting" in scene.name else "confirmed"
+    assert (result.state, result.problems) == (expected, [])
 
 
 @pytest.mark.exhaustive

@@ -152,13 +152,21 @@ class Initiator(Tries):
         self.counts[place, name] += 1
         id = ids.branch_id(place, name, self.counts[place, name])
         self.called.append(id)
-        return self.register(id, name, args, answered)
+        try:
+            return self.register(id, name, args, answered)
+        except Exception as error:
+            self.spoil(f"{name}: its registration got no answer: {error}", id)
+            raise
 
     def left(self, index: int) -> None:
         """The caller stopped waiting for a try: it got no answer, so nothing can be confirmed."""
         if index in self.waiting:
             branch = self.live.saga.doc.branches[index]
-            self.abort(f"{branch.name}: its caller stopped waiting for it", branch.id)
+            self.spoil(f"{branch.name}: its caller stopped waiting for it", branch.id)
+
+    def spoil(self, reason: str, step: str) -> None:
+        """A call got another answer than done, or none: nothing is confirmed any more, whatever the code makes of it (P18)."""
+        self.abort(reason, step)
 
     def submit(self, result: Raw = NULL) -> None:
         """The initiator's end, without an exception: confirm if every try is done, once it is."""

@@ -17,7 +17,7 @@ from troth.testing.simulation.checkers import End, examine, for_a_person
 from troth.testing.simulation.clients import Client, Operator, Wish
 from troth.testing.simulation.code import Code
 from troth.testing.simulation.deploys import Deploys
-from troth.testing.simulation.drawing import Author
+from troth.testing.simulation.drawing import Author, drawn_holds
 from troth.testing.simulation.faults import LATE, Swarm
 from troth.testing.simulation.graphs import drawn_graph
 from troth.testing.simulation.machines import Machine
@@ -97,7 +97,7 @@ class Run:
                 )
         if chance.happens(0.05, "long outage"):
             self.services[chance.below(4, "whose outage")].close(START + chance.between(70, 120, "outage ends") * SECOND)
-        self.clients = [self._client(number) for number in range(chance.between(22, 32, "transactions"))]
+        self.clients = [self._client(number) for number in range(chance.between(24, 34, "transactions"))]
 
     # --- what exists
 
@@ -117,17 +117,21 @@ class Run:
         graphs = {f"graph-{n}": drawn_graph(chance, n, bare=self.bare) for n in range(6)}
         bodies = {f"function-{n}": Author(chance, n, bare=self.bare).program() for n in range(8)}
         timeouts = {name: chance.pick((0.6, 2.0, 5.0), "function timeout", key_of(name)) for name in bodies}
-        return Code(graphs, bodies, timeouts)
+        holds = {f"holds-{n}": drawn_holds(chance, n, bare=self.bare) for n in range(8)}
+        return Code(graphs, bodies, timeouts, holds=holds)
 
     def _client(self, number: int) -> Client:
         chance = self.world.chance
         log = 1 if len(self.logs) > 1 and chance.happens(0.25, "which log", number) else 0
-        definitions = [*self.deploys.code.graphs, *self.deploys.code.bodies]
+        code = self.deploys.code
+        definitions = [*code.graphs, *code.bodies]
+        if chance.happens(0.2, "which pattern", number):
+            definitions = [*code.holds]
         definition = chance.pick(definitions, "which saga", number)
         wish = Wish(
             f"tx-{number}",
             definition,
-            "graph" if definition in self.deploys.code.graphs else "function",
+            code.form(definition),
             Raw(b"%d" % number),
             b"%016d" % number,
             chance.happens(0.3, "start", number),
@@ -250,7 +254,8 @@ class Run:
         for uid, node in list(self.oracle.since):
             self.oracle.rests(uid, node)
         code = self.deploys.code
-        timeouts = {**{name: plan.timeout for name, plan in code.graphs.items()}, **code.timeouts}
+        timeouts = {name: plan.timeout for name, plan in code.graphs.items()} | code.timeouts
+        timeouts |= {name: holds.timeout for name, holds in code.holds.items()}
         return End(
             self.docs(),
             self.ledger,
@@ -259,4 +264,5 @@ class Run:
             frozenset(self.deploys.edited),
             self.oracle.driven,
             timeouts,
+            self.oracle.troubled,
         )

@@ -44,6 +44,12 @@ STEPS: Final[dict[str, StepSpec]] = {
         _step("notify", Role.RETRIABLE, undoable=False),
         _step("bill", Role.RETRIABLE, undoable=False),
         _step("print", Role.RETRIABLE, guarded=False, sealable=False, undoable=False),
+        _step("seat"),
+        _step("fund"),
+        _step("room"),
+        _step("desk", guarded=False, sealable=False),
+        StepSpec("tour", guarded=True, sealable=True, timeout=3 * TIMEOUT, attempts=3, interval=INTERVAL),
+        StepSpec("trip", guarded=True, sealable=True, timeout=3 * TIMEOUT, attempts=3, interval=INTERVAL),
     )
 }
 GUARDED: Final = ("book", "reserve", "pack", "charge", "quote", "look")
@@ -51,6 +57,11 @@ BARE: Final = ("mail", "pay")
 PIVOTS: Final = ("commit", "wire", "launch", "shout")
 SURE: Final = ("ship", "notify", "bill")
 """Retriable: their participants never say no."""
+HOLDS: Final = ("seat", "fund", "room", "tour", "trip")
+"""Participants of a TCC."""
+BARE_HOLDS: Final = ("desk",)
+ROUTES: Final = {"tour": (("seat", "fund"), ("room",)), "trip": (("seat", "fund"),)}
+"""Whose tries call others: the ways a run may take."""
 SERVICES: Final = 4
 
 

@@ -25,6 +25,7 @@ class End(NamedTuple):
     :param edited: sagas whose code was changed.
     :param driven: by uid, microseconds during which some node drove it.
     :param timeouts: by definition, seconds of its undecided part.
+    :param troubled: by gid, a call of its initiator that did not get done for an answer.
     """
 
     docs: dict[str, Transaction]
@@ -34,11 +35,12 @@ class End(NamedTuple):
     edited: frozenset[str]
     driven: dict[bytes, int]
     timeouts: dict[str, float]
+    troubled: dict[str, str]
 
 
 def examine(end: End) -> list[tuple[str, str]]:
     """All problems."""
-    checks = (atomic, no_phantoms, told_means_kept, once_and_in_order, honest_restarts, all_ended)
+    checks = (atomic, all_or_none, no_phantoms, told_means_kept, once_and_in_order, honest_restarts, all_ended)
     return [problem for check in checks for problem in check(end)]
 
 
@@ -55,7 +57,7 @@ def undone(done: list[Effect], undo: list[Effect]) -> bool:
 def atomic(end: End) -> Problems:
     """S1: never both a kept and a compensated effect in one transaction that ended; a given-up branch leaves none."""
     for doc in end.docs.values():
-        for branch in doc.branches:
+        for branch in doc.branches if doc.pattern == "saga" else ():
             spec = STEPS.get(branch.name)
             if spec is None or not (spec.guarded or end.bare_counts):
                 continue
@@ -84,6 +86,36 @@ def wrong_effects(doc: Transaction, branch: Branch, done: list[Effect], undo: li
     if branch.fate is Fate.COMPENSATED or (doc.state is State.CANCELLED and spec.undoable):
         return "" if undone(done, undo) else "its effect is left"
     return ""
+
+
+def all_or_none(end: End) -> Problems:
+    """S1, S5: a TCC confirms every branch or none, only after its try, and only if its initiator heard of nothing else."""
+    for doc in end.docs.values():
+        if doc.pattern == "saga":
+            continue
+        if doc.state is State.CONFIRMED and doc.gid in end.troubled:
+            yield "S5", f"{doc.gid} is confirmed, and its initiator was not told done: {end.troubled[doc.gid]}"
+        for branch in doc.branches:
+            if STEPS[branch.name].guarded or end.bare_counts:
+                for problem in wrong_holds(end, doc, branch):
+                    yield "S1", f"{doc.gid} is {doc.state}, {branch.id} is {branch.fate}: {problem}"
+
+
+def wrong_holds(end: End, doc: Transaction, branch: Branch) -> Iterator[str]:
+    """What is wrong with a branch of a TCC, given how it ended."""
+    tried, confirmed, cancelled = (of_branch(end, doc, branch, op) for op in (Op.TRY, Op.CONFIRM, Op.CANCEL))
+    if confirmed and doc.phase is not State.CONFIRMING:
+        yield "it was confirmed"
+    if cancelled and doc.phase is not State.CANCELLING:
+        yield "it was cancelled"
+    if doc.state is State.CONFIRMED:
+        if not (tried and confirmed and confirmed[-1].whole):
+            yield "its effect is missing"
+        children = {b.id for b in doc.branches if b.id.startswith(f"{branch.id}/")}
+        if children != end.effects.kept.get((doc.uid, branch.id), children):
+            yield "it has children that its kept run did not call"
+    if doc.state is State.CANCELLED and not undone(tried, cancelled):
+        yield "its hold is left"
 
 
 def no_phantoms(end: End) -> Problems:
@@ -119,11 +151,14 @@ def once_and_in_order(end: End) -> Problems:
     for uid, effects in end.effects.effects.items():
         for branch in sorted({e.branch for e in effects if STEPS[e.step].guarded}):
             mine = [e for e in effects if e.branch == branch]
-            for op in (Op.ACTION, Op.COMPENSATE):
+            for op in Op:
                 if sum(1 for e in mine if e.op is op and e.whole) > 1:
                     yield "S4", f"{op} of {branch} of {uid.hex()} happened twice"
-            undos = [i for i, e in enumerate(mine) if e.op is Op.COMPENSATE]
-            does = [i for i, e in enumerate(mine) if e.op is Op.ACTION]
+            undos = [i for i, e in enumerate(mine) if e.op in (Op.COMPENSATE, Op.CANCEL)]
+            does = [i for i, e in enumerate(mine) if e.op in (Op.ACTION, Op.TRY)]
+            confirms = [i for i, e in enumerate(mine) if e.op is Op.CONFIRM]
+            if confirms and (not does or does[0] > confirms[0]):
+                yield "S5", f"{branch} of {uid.hex()} was confirmed before it was tried"
             if undos and not does:
                 yield "S5", f"{branch} of {uid.hex()} was compensated and never happened"
             elif undos and does[-1] > undos[0]:

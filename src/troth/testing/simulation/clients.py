@@ -158,10 +158,14 @@ class Door:
         life.begun += 1
         uid = life.number.to_bytes(4, "big") + life.key.to_bytes(8, "big") + life.begun.to_bytes(4, "big")
         life.oracle.drives(uid, life.number)
+        opens = wish.form == "open"
         live = life.driver.begin(
             plan, gid=wish.gid, uid=uid, content=wish.content, input=wish.input, fresh=False,
-            force=wish.durable or wish.form == "graph",
+            force=wish.durable or wish.form == "graph", host=life.initiator if opens else None,
+            branches=life.code.branches(wish.definition, wish.input) if wish.form == "declared" else (),
         )  # fmt: skip
+        if opens:
+            life.driver.watch(live, "accepted", lambda live: live.host.start())
         self.watch(client, live)
 
     def watch(self, client: Client, live: Live) -> None:
@@ -180,6 +184,7 @@ class Door:
 
         def told(live: Live) -> None:
             if not life.dead and live.durable is not None:
+                life.oracle.told(until, live.durable.doc)
                 client.hear(until, live.durable.doc)
                 if until == "decided" and live.durable.doc.state not in FINAL and not client.satisfied:
                     life.driver.watch(live, "finished", self._teller(client, "finished"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from troth.testing.simulation.catalog import STEPS
+from troth.testing.simulation.catalog import ROUTES, STEPS
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.code import Code
 from troth.testing.simulation.drawing import edited
@@ -45,7 +45,7 @@ class Deploys:
                     bodies[name] = edited(bodies[name], chance, key_of(f"{name}/{self.version}") % 997)
                     self.edited.add(name)
             users = [name for name in bodies if old.missing & set(calls_of(bodies[name]))]
-            self.code = Code(old.graphs, bodies, old.timeouts, old.missing | set(users))
+            self.code = Code(old.graphs, bodies, old.timeouts, old.missing | set(users), old.holds)
             self.world.sometimes("code changes under a running saga")
         else:
             gone = chance.pick(sorted(STEPS), "missing step", self.version)
@@ -63,7 +63,9 @@ class Deploys:
                 self.edited.add(name)
         users = [name for name, body in bodies.items() if step in calls_of(body)]
         users += [name for name, plan in old.graphs.items() if step in [node.spec.name for node in plan.steps]]
-        return Code(old.graphs, bodies, old.timeouts, frozenset({step, *users}))
+        gone = {step, *(name for name, ways in ROUTES.items() if any(step in way for way in ways))}
+        users += [name for name, holds in old.holds.items() if gone & set(holds.uses)]
+        return Code(old.graphs, bodies, old.timeouts, frozenset({*gone, *users}), old.holds)
 
     def bring_back(self) -> None:
         """All names resolve again."""
@@ -75,7 +77,7 @@ class Deploys:
         """The newest code, with all names."""
         old = self.code
         if old.missing:
-            self.code = Code(old.graphs, old.bodies, old.timeouts)
+            self.code = Code(old.graphs, old.bodies, old.timeouts, holds=old.holds)
 
     def roll_out(self) -> None:
         """Machine after machine restarts."""

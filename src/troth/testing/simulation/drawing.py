@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from troth.testing.simulation.catalog import BARE, GUARDED, PIVOTS, SURE
+from troth.testing.simulation.catalog import BARE, BARE_HOLDS, GUARDED, HOLDS, PIVOTS, SURE
 from troth.testing.simulation.chance import Chance
+from troth.testing.simulation.code import Holds
 from troth.testing.simulation.programs import (
     Body,
     Call,
     Fail,
     Gather,
+    Hurry,
     Inner,
     Item,
     Leave,
@@ -101,10 +103,41 @@ class Author:
             return None
         return self.body(self.chance.below(2, "other size", self.number), depth + 1)
 
+    def hold(self, steps: tuple[str, ...]) -> Item:
+        """One thing that an initiator does."""
+        chance, key = self.chance, self.number
+        step = chance.pick(steps, "hold step", key)
+        kind = chance.below(100, "hold kind", key)
+        if kind < 15:
+            return Gather(tuple((Call(chance.pick(steps, "hold step", key), self.next()),) for _ in range(2)))
+        if kind < 25:
+            return Swallow((Hurry(step, self.next(), chance.pick((1_000, 20_000, 200_000), "hurries", key)),))
+        if kind < 45:
+            return Swallow((Call(step, self.next()),))
+        if kind < 55:
+            return Spawn(step, self.next())
+        if kind < 62:
+            return Sleep(chance.pick((500, 20_000, 700_000, 2_500_000), "hold sleeps", key))
+        return Call(step, self.next(), chance.happens(0.3, "hold uses", key))
+
     def next(self) -> int:
         """Each call has its own number in its arguments."""
         self.calls += 1
         return self.calls
+
+
+def drawn_holds(chance: Chance, number: int, *, bare: bool) -> Holds:
+    """A TCC: declared, or what an initiator does, careless code included."""
+    steps = (*HOLDS, *BARE_HOLDS) if bare and chance.happens(0.3, "holds bare", number) else HOLDS
+    timeout = chance.pick((0.8, 2.0, 5.0), "holds timeout", number)
+    size = chance.between(1, 3, "holds size", number)
+    if number % 2:
+        return Holds("declared", tuple(chance.pick(steps, "holds step", number) for _ in range(size)), timeout=timeout)
+    author = Author(chance, 100 + number, bare=False)
+    items = [author.hold(steps) for _ in range(size)]
+    if chance.happens(0.15, "holds fails", number):
+        items.append(Fail())
+    return Holds("open", body=tuple(items), timeout=timeout)
 
 
 def edited(body: Body, chance: Chance, number: int) -> Body:

@@ -15,13 +15,13 @@ from troth.engine.live import doc_of
 from troth.testing.simulation.chance import Chance, key_of
 from troth.testing.simulation.checkers import End, examine
 from troth.testing.simulation.clients import Client, Wish
-from troth.testing.simulation.code import Code
+from troth.testing.simulation.code import Code, Holds
 from troth.testing.simulation.faults import FAULTS, Script, Site
 from troth.testing.simulation.graphs import Shape, plan_of
 from troth.testing.simulation.machines import Machine
 from troth.testing.simulation.oracle import Oracle
 from troth.testing.simulation.post import LONGEST, Post
-from troth.testing.simulation.programs import Body, Call, Gather
+from troth.testing.simulation.programs import Body, Call, Gather, Hurry, Swallow
 from troth.testing.simulation.services import Ledger, Service
 from troth.testing.simulation.stores import SharedLog
 from troth.testing.simulation.world import MS, SECOND, START, World
@@ -38,12 +38,14 @@ class Scene(NamedTuple):
 
     :param shape: a graph, or
     :param body: a function.
+    :param holds: a TCC, or
     :param refuses: the step whose participant says no; "": none.
     """
 
     name: str
     shape: Shape = ()
     body: Body = ()
+    holds: Holds | None = None
     refuses: str = ""
 
 
@@ -108,6 +110,35 @@ def longer_scenes() -> list[Scene]:
     return found
 
 
+def tcc_scenes(size: int) -> list[Scene]:
+    """Declared and open loops of so many branches, and one of a nested try, with each refusing branch."""
+    steps = ("seat", "fund", "room")[:size]
+    found = []
+    for refuses in ("", *steps):
+        says = f", {refuses} refuses" if refuses else ""
+        body = tuple(Call(step, number) for number, step in enumerate(steps))
+        found += [
+            Scene(f"declared {' '.join(steps)}{says}", holds=Holds("declared", steps), refuses=refuses),
+            Scene(f"open {' '.join(steps)}{says}", holds=Holds("open", body=body), refuses=refuses),
+        ]
+    return found
+
+
+def nested_scenes() -> list[Scene]:
+    """A try that calls others, alone and beside another, with a refusing child, and swallowed."""
+    found = [
+        Scene(f"declared {step}{says}", holds=Holds("declared", (step,)), refuses=refuses)
+        for step, refuses, says in (("trip", "", ""), ("trip", "fund", ", fund refuses"), ("tour", "", ""))
+    ]
+    swallows: Body = (Call("seat", 1), Swallow((Call("fund", 2),)))
+    hurries: Body = (Call("seat", 1), Swallow((Hurry("fund", 2, 2_000),)))
+    return [
+        *found,
+        Scene("open, swallows a refusal", holds=Holds("open", body=swallows), refuses="fund"),
+        Scene("open, stops waiting", holds=Holds("open", body=hurries)),
+    ]
+
+
 def play(scene: Scene, strikes: dict[int, str], *, traced: bool = False) -> Play:
     """Run a scene with these strikes."""
     return Stage(scene, strikes, traced=traced).whole()
@@ -144,9 +175,10 @@ class Stage:
         self.ledger = Ledger()
         refusals = {scene.refuses: 1.0} if scene.refuses else {}
         services = [Service(self.world, number, self.ledger, refusals, 0.2) for number in range(4)]
-        form = "graph" if scene.shape else "function"
         graphs = {"scene": plan_of("scene", scene.shape, 3.0)} if scene.shape else {}
-        self.code = Code(graphs, {"scene": scene.body}, {"scene": 3.0})
+        bodies, holds = ({}, {"scene": scene.holds}) if scene.holds else ({"scene": scene.body}, {})
+        self.code = Code(graphs, bodies, {"scene": 3.0}, holds=holds)
+        form = self.code.form("scene")
         self.shared = SharedLog(self.world, self.oracle, 0)
         post = Post(self.world, services)
         self.machines = [
@@ -172,7 +204,7 @@ class Stage:
             self.oracle.rests(uid, node)
         rows = self.shared.log.rows.values()
         docs = {row.write.gid: doc_of(self.shared.log.record(row)) for row in rows}
-        end = End(docs, self.ledger, [self.client], False, frozenset(), self.oracle.driven, {"scene": 3.0})
+        end = End(docs, self.ledger, [self.client], False, frozenset(), self.oracle.driven, {"scene": 3.0}, self.oracle.troubled)
         for promise, what in examine(end):
             world.broken(promise, what)
         state = docs["tx"].state if "tx" in docs else ""

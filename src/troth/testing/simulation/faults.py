@@ -31,6 +31,10 @@ class Site(StrEnum):
     """A reply has come to a node."""
     CLIENT = "client"
     """A client asks for a transaction."""
+    REGISTER = "register"
+    """An initiator, or a try, registers a branch."""
+    STRAY = "stray"
+    """A try has come to a participant."""
     ADOPT = "adopt"
     """A node takes rows over."""
     SWEEP = "sweep"
@@ -81,6 +85,10 @@ FAULTS: Final = (
     Fault("late_reply", Site.REPLY, 0.02),
     Fault("crash_on_reply", Site.HEAR, 0.016),
     Fault("pause_on_reply", Site.HEAR, 0.006),
+    Fault("lose_registration", Site.REGISTER, 0.04),
+    Fault("late_registration", Site.REGISTER, 0.05),
+    Fault("repeat_registration", Site.REGISTER, 0.08),
+    Fault("stray_confirm", Site.STRAY, 0.03),
     Fault("client_repeats", Site.CLIENT, 0.15, False),
     Fault("client_loses_answer", Site.CLIENT, 0.05, False),
     Fault("other_content", Site.CLIENT, 0.02, False),
@@ -96,6 +104,7 @@ LATE: Final = frozenset(
         "late_copy",
         "slow",
         "late_reply",
+        "late_registration",
         "pause_at_commit",
         "pause_after_send",
         "pause_on_reply",

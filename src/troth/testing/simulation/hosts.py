@@ -1,10 +1,10 @@
-"""Runs a program by hand through `engine.runs.FunctionRun`: the shell of functions in the simulator."""
+"""Runs programs by hand: functions through `engine.runs.FunctionRun`, initiators through `engine.tries.Initiator`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Raw
 
@@ -12,7 +12,7 @@ from troth.core.ids import ROOT
 from troth.core.reply import NULL
 from troth.engine.drive import Driver
 from troth.engine.live import Live
-from troth.engine.runs import FunctionRun, RunOver
+from troth.engine.runs import Answered, FunctionRun, RunOver
 from troth.ports.errors import Refused, StepFailed
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.programs import Body, whole
@@ -38,25 +38,44 @@ class Task:
         self.gathers = 0
 
 
-class Host(FunctionRun):
+class Runner:
     """One run of one program.
 
-    :param process: the node's life; callbacks stop with it.
+    :ivar process: the node's life; callbacks stop with it.
     """
 
-    def __init__(self, driver: Driver, live: Live, world: World, process: Process, body: Body) -> None:
-        super().__init__(driver, live)
+    world: World
+    process: Process
+    body: Body
+    key: int
+    made: set[int]
+    """The branches that this run called or recalled."""
+
+    if TYPE_CHECKING:
+        live: Live
+        over: bool
+
+        def call(self, place: str, name: str, args: Raw, answered: Answered) -> int: ...
+
+    def runs(self, world: World, process: Process, body: Body) -> None:
+        """Say what is run, where."""
         self.world = world
         self.process = process
         self.body = body
-        self.key = key_of(live.gid)
-        self.made: set[int] = set()
-        """The branches that this run called or recalled."""
+        self.key = key_of(self.live.gid)
+        self.made = set()
 
     def start(self) -> None:
         """Launch the function, from its beginning, a moment later."""
         task = Task(whole(self.body), ROOT, [], self._function_ended)
         self.world.after(self.world.delay(10, 200, "function starts", self.key), self.process, self.advance, task, None)
+
+    def _function_ended(self, answer: Any) -> None:
+        """The program has come to its end: its value, or what it raised. Overridden."""
+
+    def _more(self, task: Task, request: tuple[Any, ...]) -> Any:
+        """A request that only some programs make. Overridden."""
+        raise TypeError(f"no program of this kind asks for {request}")
 
     def advance(self, task: Task, value: Any) -> None:
         """Give the program what it waits for and do what it asks next, until it must wait."""
@@ -94,18 +113,11 @@ class Host(FunctionRun):
                 return NULL
             case ("gather", programs):
                 return self._gather(task, programs)
-            case ("remember",):
-                return self._remember(task)
             case ("sleep", micros):
                 self.world.after(micros, self.process, self.advance, task, NULL)
                 return WAIT
-            case ("enter",):
-                task.scopes = [*task.scopes, set()]
-            case ("leave",):
-                task.scopes = task.scopes[:-1]
             case _:
-                return self._abandon(task)
-        return NULL
+                return self._more(task, request)
 
     def _call(self, task: Task, step: str, args: Raw) -> Any:
         early: list[Raw | BaseException] = []
@@ -127,16 +139,6 @@ class Host(FunctionRun):
         for scope in task.scopes:
             scope.add(index)
 
-    def _remember(self, task: Task) -> Raw:
-        value = self.recall(task.place)
-        if value is None:
-            value = Raw(b"%d" % (self.world.chance.bits("remembered", self.key) >> 40))
-            self.remember(task.place, value)
-        else:
-            self.world.sometimes("a remembered value is given again")
-        self.made.add(self.live.saga.called)
-        return value
-
     def _gather(self, task: Task, programs: tuple[Program, ...]) -> Any:
         task.gathers += 1
         answers: list[Any] = [None] * len(programs)
@@ -154,6 +156,36 @@ class Host(FunctionRun):
             part = Task(program, f"{task.place}.{task.gathers}_{number}", task.scopes, partial(ended, number))
             self.world.after(self.world.delay(1, 30, "part starts", self.key), self.process, self.advance, part, None)
         return WAIT
+
+
+class Host(Runner, FunctionRun):
+    """One run of a function."""
+
+    def __init__(self, driver: Driver, live: Live, world: World, process: Process, body: Body) -> None:
+        super().__init__(driver, live)
+        self.runs(world, process, body)
+
+    def _more(self, task: Task, request: tuple[Any, ...]) -> Any:
+        match request:
+            case ("remember",):
+                return self._remember(task)
+            case ("enter",):
+                task.scopes = [*task.scopes, set()]
+            case ("leave",):
+                task.scopes = task.scopes[:-1]
+            case _:
+                return self._abandon(task)
+        return NULL
+
+    def _remember(self, task: Task) -> Raw:
+        value = self.recall(task.place)
+        if value is None:
+            value = Raw(b"%d" % (self.world.chance.bits("remembered", self.key) >> 40))
+            self.remember(task.place, value)
+        else:
+            self.world.sometimes("a remembered value is given again")
+        self.made.add(self.live.saga.called)
+        return value
 
     def _abandon(self, task: Task) -> Any:
         branches = tuple(sorted(task.scopes[-1]))

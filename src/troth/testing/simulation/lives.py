@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Raw
+
 from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
 from troth.core.reply import Reply
 from troth.core.words import Fate, Op, Word
 from troth.engine.drive import Driver
 from troth.engine.journal import Wait
 from troth.engine.live import Live
+from troth.engine.tries import tries_of
 from troth.ports.caller import Call as Request
 from troth.ports.errors import StoreError
 from troth.ports.store import BatchOutcome
@@ -19,6 +22,7 @@ from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.code import Code
 from troth.testing.simulation.faults import Site
 from troth.testing.simulation.hosts import Host
+from troth.testing.simulation.initiators import OpenHost
 from troth.testing.simulation.oracle import Oracle
 from troth.testing.simulation.post import Post
 from troth.testing.simulation.stores import SharedLog, SimStore
@@ -111,7 +115,7 @@ class Life:
         """Driver shell: carry a command out."""
         if self.dead:
             return
-        host: Host | None = live.host
+        host: Any = live.host
         match command:
             case Call(branch, op, attempt):
                 self._call(live, branch, op, attempt)
@@ -134,11 +138,15 @@ class Life:
         live.host = Host(self.driver, live, self.world, self, self.code.body(live.saga.doc.definition))
         live.host.start()
 
+    def initiator(self, live: Live) -> OpenHost:
+        """What opens a TCC here."""
+        return OpenHost(self.driver, live, self.world, self.oracle, self, self.code.body(live.saga.doc.definition))
+
     def _call(self, live: Live, index: int, op: Op, attempt: int) -> None:
         doc = live.saga.doc
         branch = doc.branches[index]
         spec = self.code.step(branch.name)
-        known = branch.fate in (Fate.DONE, Fate.GAVE_UP) and op is Op.COMPENSATE
+        known = branch.fate in (Fate.DONE, Fate.GAVE_UP) and op is not Op.ACTION
         request = Request(
             doc.uid,
             doc.gid,
@@ -169,6 +177,20 @@ class Life:
         self.post.send(self, request, fault, lambda reply: self._heard(live, index, op, attempt, reply, key), key)
         if fault in ("crash_after_send", "pause_after_send"):
             self.strike(fault)
+
+    def register(
+        self, gid: str, id: str, name: str, args: Raw, answered: Callable[[Raw | BaseException], None]
+    ) -> None:
+        """A try calls a further participant of its transaction."""
+        live = self.driver.by_gid.get(gid)
+        if live is None:
+            return
+        if any(branch.id == id for branch in live.saga.doc.branches):
+            self.world.sometimes("a child is registered again")
+        try:
+            tries_of(self.driver, live).register(id, name, args, answered)
+        except Exception as error:
+            answered(error)
 
     def _heard(self, live: Live, index: int, op: Op, attempt: int, reply: Reply, key: int) -> None:
         fault = self.world.faults.at(Site.HEAR, key)

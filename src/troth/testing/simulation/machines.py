@@ -197,7 +197,7 @@ class Machine:
     def note_adoption(self, record: Record) -> None:
         """Rare adoptions are counted."""
         doc = doc_of(record)
-        self.world.sometimes(f"a {doc.form} is adopted while {doc.phase}")
+        self.world.sometimes(f"{'an' if doc.form == 'open' else 'a'} {doc.form} is adopted while {doc.phase}")
         if any(b.unknown for b in doc.branches):
             self.world.sometimes("a branch is unknown when its saga is adopted")
         if doc.doom:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from troth.core.invariants import InvariantBroken, check
 from troth.core.plan import Plan
 from troth.core.state import Saga, Transaction
-from troth.core.words import Fate, Op, Role, State
+from troth.core.words import FINAL, Fate, Op, Role, State
 from troth.testing.simulation.catalog import STEPS
 from troth.testing.simulation.world import World
 
@@ -29,6 +29,8 @@ class Oracle:
         self.driven: dict[bytes, int] = {}
         self.since: dict[tuple[bytes, int], int] = {}
         self.fenced: set[tuple[str, int]] = set()
+        self.troubled: dict[str, str] = {}
+        """By gid, a call of its initiator that got another answer than done, or none."""
 
     # --- the log
 
@@ -59,6 +61,13 @@ class Oracle:
         if before.state is State.FAILED and doc.state in (State.CONFIRMED, State.CANCELLED):
             self.world.sometimes("a failed transaction ends by itself")
 
+    def told(self, until: str, doc: Transaction) -> None:
+        """A client is told: is that in the log?"""
+        kept = self.durable.get(doc.uid)
+        behind = kept is None or (doc.phase is not State.TRYING and kept.phase is not doc.phase)
+        if behind or (kept is not None and doc.state in FINAL and kept.state is not doc.state):
+            self.world.broken("S3", f"{doc.gid}: {until} is told, {doc.state}, and the log says {kept and kept.state}")
+
     # --- calls
 
     def called(self, node: int, saga: Saga, index: int, op: Op) -> None:
@@ -78,6 +87,12 @@ class Oracle:
             later = self.undone_too_late(saga, index)
             if doc.phase is State.CANCELLING and later and branch.fate is not Fate.GAVE_UP:
                 self.world.broken("order", f"{name}: sent before {later} was undone")
+        elif op is Op.CONFIRM or op is Op.CANCEL:
+            if kept.phase is not (State.CONFIRMING if op is Op.CONFIRM else State.CANCELLING):
+                self.world.broken("S2", f"{name}: sent before its decision was durable")
+        elif op is Op.TRY:
+            if known is None or (spec is not None and not spec.guarded and known.fate is Fate.IDLE):
+                self.world.broken("S2", f"{name}: sent before its registration was durable")
         elif op is Op.ACTION and spec is not None:
             forced = doc.form == "function" or not spec.guarded or spec.role is Role.PIVOT
             if forced and (known is None or known.fate in (Fate.IDLE, Fate.HELD)):

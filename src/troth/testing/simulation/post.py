@@ -7,10 +7,11 @@ from collections.abc import Callable
 from troth.core.reply import Reply
 from troth.core.words import Op, Word
 from troth.ports.caller import Call
-from troth.testing.simulation.catalog import service_of
+from troth.testing.simulation.catalog import STEPS, service_of
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.faults import Site
-from troth.testing.simulation.services import Service
+from troth.testing.simulation.nesting import Nesting
+from troth.testing.simulation.services import LATER, MUST, Service
 from troth.testing.simulation.world import MS, SECOND, Process, World
 
 LONGEST = 8 * SECOND
@@ -39,6 +40,7 @@ class Post:
     def __init__(self, world: World, services: list[Service]) -> None:
         self.world = world
         self.services = services
+        self.nesting = Nesting(self)
 
     def send(self, process: Process, call: Call, fault: str, heard: Heard, key: int) -> None:
         """Make a call. ``heard`` is told once, if the process lives: the reply, or unknown after the timeout."""
@@ -76,10 +78,23 @@ class Post:
             if flight.copies == 1:  # otherwise another copy is under way: nobody may say that nothing was sent
                 self.back(flight, Reply(Word.NOT_DONE, reason="connection refused"), 200, 2_000)
             return
+        if self.nesting.holds(call):  # the barrier's row is locked
+            self.world.after(20 * MS, None, self.arrive, flight)
+            return
+        if call.op is Op.TRY and self.world.faults.at(Site.STRAY, flight.key):
+            self.stray_confirm(service, call)
         fault = self.world.faults.at(Site.SERVE, flight.key)
-        if fault == "wrong_answer" and call.op is not Op.COMPENSATE:
+        if fault == "wrong_answer" and call.op not in MUST:
             fault = ""
         reply = service.serve(call, fault, alone=flight.copies == 1)
+        if reply is LATER:
+            self.nesting.begin(service, flight, fault)
+            return
+        self.served(service, flight, reply, fault)
+
+    def served(self, service: Service, flight: Flight, reply: Reply | None, fault: str) -> None:
+        """The request was done, or not: the reply goes its way, if there is one."""
+        call = flight.call
         if self.world.traced:
             word = "nothing" if reply is None else f"{reply.word} {reply.reason}"
             self.world.note(f"service {service.number}", f"{call.gid} {call.op} {call.branch}: {word} {fault}")
@@ -90,6 +105,11 @@ class Post:
             self.back(flight, reply, 50 * MS, LONGEST)
         elif fault != "lose_reply":
             self.back(flight, reply, 200, 3_000)
+
+    def stray_confirm(self, service: Service, call: Call) -> None:
+        """Somebody who decided nothing asks to confirm before the try has come."""
+        if STEPS[call.name].guarded and (call.uid, call.branch, Op.TRY) not in service.rows:
+            service.guarded(call._replace(op=Op.CONFIRM), "")
 
     def back(self, flight: Flight, reply: Reply, low: int, high: int) -> None:
         """A reply goes its way."""

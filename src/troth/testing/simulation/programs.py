@@ -29,6 +29,14 @@ class Spawn(NamedTuple):
     number: int
 
 
+class Hurry(NamedTuple):
+    """Call a participant and wait so many microseconds at most."""
+
+    step: str
+    number: int
+    micros: int
+
+
 class Gather(NamedTuple):
     """Run parts side by side; all are waited for, then the first exception goes on."""
 
@@ -67,7 +75,7 @@ class Leave(NamedTuple):
     """Return early."""
 
 
-Item = Call | Spawn | Gather | Inner | Remember | Sleep | Swallow | Fail | Leave
+Item = Call | Spawn | Hurry | Gather | Inner | Remember | Sleep | Swallow | Fail | Leave
 Body = tuple[Item, ...]
 
 
@@ -101,6 +109,8 @@ def run_body(body: Body, frame: Frame) -> Steps:
                 frame.last = yield from either(ask(("call", step, args)), other, frame)
             case Spawn(step, number):
                 yield ("spawn", step, arguments(number, NULL, frame.memo))
+            case Hurry(step, number, micros):
+                frame.last = yield from ask(("hurry", step, arguments(number, NULL, frame.memo), micros))
             case Gather(parts, other):
                 tasks = tuple(run_body(part, Frame(frame.last, frame.memo)) for part in parts)
                 yield from either(ask(("gather", tasks)), other, frame)
@@ -178,7 +188,7 @@ def calls_of(body: Body) -> list[str]:
         match item:
             case Call(step, _, _, other):
                 found += [step, *calls_of(other or ())]
-            case Spawn(step, _):
+            case Spawn(step, _) | Hurry(step, _, _):
                 found.append(step)
             case Gather(parts, other):
                 found += [step for part in parts for step in calls_of(part)] + calls_of(other or ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import Raw
 
@@ -13,12 +13,18 @@ from troth.core.reply import Reply
 from troth.core.retry import micros
 from troth.core.words import Op, Word
 from troth.ports.caller import Call
-from troth.testing.simulation.catalog import STEPS
+from troth.testing.simulation.catalog import ROUTES, STEPS
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.world import SECOND, World
 
+MUST: Final = (Op.COMPENSATE, Op.CONFIRM, Op.CANCEL)
+"""Ops that may not refuse."""
 EXPIRY = 12 * SECOND
 """A bare step with a check knows no request that is older: then it never happens."""
+
+
+LATER: Final = Reply(Word.ONGOING, reason="it calls others first")
+"""The reply is not made yet: this try calls further participants (`nesting`)."""
 
 
 class Effect(NamedTuple):
@@ -40,6 +46,12 @@ class Ledger:
     def __init__(self) -> None:
         self.effects: dict[bytes, list[Effect]] = {}
         self.answers: dict[tuple[bytes, str, Op], Reply] = {}
+        self.kept: dict[tuple[bytes, str], frozenset[str]] = {}
+        """What the kept run of a try called, by (uid, branch)."""
+
+    def happened(self, uid: bytes, branch: str, op: Op) -> bool:
+        """Is there an effect of that op, perhaps only begun?"""
+        return any(e.branch == branch and e.op is op for e in self.effects.get(uid, ()))
 
     def add(self, uid: bytes, effect: Effect) -> None:
         """An effect happened."""
@@ -86,9 +98,11 @@ class Service:
         if self.stuck:
             return None
         reply = self.guarded(call, fault) if spec.guarded else self.bare(call, spec, fault)
+        if reply is LATER:
+            return reply
         if reply.word is Word.NOT_DONE and not alone:
             reply = Reply(Word.UNKNOWN, reason=reply.reason)
-        self.remember_answer(call, spec, reply)
+        self.remember_answer(call, reply)
         if self.world.chance.happens(self.purges, "purge", self.number):
             self.purge()
         return None if fault == "crash_after_effect" else reply
@@ -113,27 +127,45 @@ class Service:
         hashed = barrier.payload_hash(call.args)
         older = barrier.predates(call.begun, self.purged.get(log, 0))
         same = own is None or own.payload_hash == hashed
-        judged = barrier.verdict(op, own, origin, same_payload=same, older=older)
+        other = barrier.opposite_of(op)
+        opposite = self.rows.get((uid, branch, other)) if other else None
+        judged = barrier.verdict(op, own, origin, opposite, same_payload=same, older=older)
         self.note_verdict(judged, call)
         if not judged.runs:
             if judged.seals:
                 self.rows[uid, branch, barrier.origin_of(op)] = barrier.tombstone(call.begun, log)
             return barrier.answer(judged, op, own, origin)
         heard = self.handler(call, fault)
+        if heard.word is Word.DONE and op is Op.TRY and call.name in ROUTES:
+            return LATER
+        return self.keep(call, heard)
+
+    def keep(self, call: Call, heard: Reply) -> Reply:
+        """The handler has ended: keep of it what the table says."""
+        log, uid, branch, op = call.log, call.uid, call.branch, call.op
+        own = self.rows.get((uid, branch, op))
+        origin = self.rows.get((uid, branch, barrier.origin_of(op)))
         settled = barrier.settle(op, own, origin, heard)
+        reply, outcome = settled.reply, settled.outcome
         if settled.keep is Keep.EFFECT:
-            self.ledger.add(uid, Effect(self.world.now, branch, op, call.name, settled.outcome is Outcome.DONE))
-        if settled.keep is not Keep.NOTHING and settled.outcome is not None:
-            self.rows[uid, branch, op] = Row(settled.outcome, hashed, settled.reply.result, settled.reply.reason, call.begun, log)
+            self.ledger.add(uid, Effect(self.world.now, branch, op, call.name, outcome is Outcome.DONE))
+            if op is Op.TRY and outcome is Outcome.DONE:
+                self.ledger.kept[uid, branch] = frozenset(reply.children)
+        if settled.keep is not Keep.NOTHING and outcome is not None:
+            noted = barrier.noted(outcome, reply)
+            hashed = barrier.payload_hash(call.args)
+            self.rows[uid, branch, op] = Row(outcome, hashed, reply.result, noted, call.begun, log)
         if settled.seal_origin:
             self.rows[uid, branch, barrier.origin_of(op)] = barrier.tombstone(call.begun, log)
         return settled.reply
 
     def note_verdict(self, judged: barrier.Verdict, call: Call) -> None:
         """Rare verdicts are counted."""
+        tcc = call.op in (Op.TRY, Op.CONFIRM, Op.CANCEL)
         names = {
-            barrier.Verdict.HANGING: "an action comes after its compensation",
-            barrier.Verdict.EMPTY: "a compensation comes before its action",
+            barrier.Verdict.HANGING: "a try comes after its cancel" if tcc else "an action comes after its compensation",
+            barrier.Verdict.EMPTY: "a cancel comes before its try" if tcc else "a compensation comes before its action",
+            barrier.Verdict.NOTHING_TO_CONFIRM: "a confirm comes before its try",
             barrier.Verdict.EVIDENCE_PURGED: "a call comes after the purge",
             barrier.Verdict.SEAL: "a pivot is sealed",
             barrier.Verdict.ANSWER_STORED: "a duplicate gets the first answer",
@@ -154,11 +186,11 @@ class Service:
             self.busy[where] = self.world.now + self.world.spell(1_000, 2 * SECOND, "busy for", self.number)
         if self.world.now < self.busy.get(where, 0):
             return Reply(Word.ONGOING, after=0.05)
-        if fault == "wrong_answer" and op is Op.COMPENSATE:
+        if fault == "wrong_answer" and op in MUST:
             return Reply(Word.REFUSED, reason="refused where it must not")
         key = key_of(f"{call.gid}/{call.branch}")
         refusing = self.refusals.get(call.name, 0.0) * (0.3 if where in self.busy else 1.0)
-        if op is Op.ACTION and self.world.chance.happens(refusing, "refuses", key):
+        if op in (Op.ACTION, Op.TRY) and self.world.chance.happens(refusing, "refuses", key):
             return Reply(Word.REFUSED, reason="no")
         return Reply(Word.DONE, result=Raw(b"%d" % (self.world.chance.bits("result", key) >> 44)))
 
@@ -210,12 +242,14 @@ class Service:
 
     # --- S4
 
-    def remember_answer(self, call: Call, spec: StepSpec, reply: Reply) -> None:
+    def remember_answer(self, call: Call, reply: Reply) -> None:
         """S4: a guarded op's first definite answer is its answer for ever."""
-        if not spec.guarded or call.op in (Op.CHECK, Op.SEAL) or barrier.KINDS[call.op] is not Kind.DO:
+        if not STEPS[call.name].guarded or call.op in (Op.CHECK, Op.SEAL) or barrier.KINDS[call.op] is not Kind.DO:
             return
         if reply.word not in (Word.DONE, Word.REFUSED):
             return
+        if reply.word is Word.DONE and not self.ledger.happened(call.uid, call.branch, call.op):
+            self.world.broken("S5", f"{call.op} of {call.branch} of {call.gid} answered done, and nothing happened")
         where = (call.uid, call.branch, call.op)
         first = self.ledger.answers.setdefault(where, reply)
         if first.word is not reply.word or bytes(first.result) != bytes(reply.result):
