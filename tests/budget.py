@@ -24,7 +24,7 @@ SEEDS: Final = _budget("TROTH_SEEDS", 2_000, 100_000)
 """Seeds of the simulator, all of which must hold."""
 FIRST_SEED: Final = _budget("TROTH_FIRST_SEED", 1, 1)
 """The first of them: another one makes another campaign."""
-MUTANT_SEEDS: Final = _budget("TROTH_MUTANT_SEEDS", 400, 5_000)
+MUTANT_SEEDS: Final = _budget("TROTH_MUTANT_SEEDS", 600, 5_000)
 """Seeds after which a mutant that is still alive counts as missed."""
 EXHAUSTIVE: Final = _budget("TROTH_EXHAUSTIVE", 2, 3)
 """Faults at a time in the exhaustive walk of two-step sagas (one less for three steps)."""
