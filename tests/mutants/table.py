@@ -15,7 +15,7 @@ from troth.core import barrier, function, unwind
 from troth.core.barrier import Keep, Kind, Outcome, Row, Settlement, Verdict
 from troth.core.draft import Draft
 from troth.core.ids import ROOT
-from troth.core.move import Command, Raised, Recovered
+from troth.core.move import Command, Move, Raised, Recovered
 from troth.core.plan import Plan, StepSpec
 from troth.core.reply import Reply
 from troth.core.state import Branch, Saga
@@ -155,17 +155,17 @@ def hanging_try_is_done(own: Row | None, same_payload: bool) -> Verdict:
     return barrier.verdict_on_duplicate(own, same_payload) if own is not None else Verdict.RUN
 
 
-def tells_at_once(save: Callable[[Driver, Live, int, bool], None]) -> Callable[[Driver, Live, int, bool], None]:
+def tells_at_once(apply: Callable[[Driver, Live, Move, int], None]) -> Callable[[Driver, Live, Move, int], None]:
     """`finished` is told before the outcome is in the log: it can only be kept, one thinks."""
 
-    def saved(self: Driver, live: Live, now: int, forced: bool) -> None:
-        save(self, live, now, forced)
+    def applied(self: Driver, live: Live, move: Move, now: int) -> None:
+        apply(self, live, move, now)
         doc = live.saga.doc
         if doc.pattern == "tcc" and doc.state is State.CONFIRMED and live.durable is not None:
             live.durable = live.saga
             self._tell(live, doc)
 
-    return saved
+    return applied
 
 
 # --- undoing
@@ -306,7 +306,7 @@ TABLE: dict[str, tuple[str, Replacement]] = {
     "A3": ("troth.core.holds.force_first_cancel", not_forced),
     "A8": ("troth.core.holds.every_try_is_done", every_try_counts_as_done),
     "P15": ("troth.core.tcc.strangers", no_strangers),
-    "P17": ("troth.engine.drive.Driver._save", wraps(tells_at_once)),
+    "P17": ("troth.engine.drive.Driver._apply", wraps(tells_at_once)),
     "P18": ("troth.engine.tries.Initiator.spoil", nothing_spoils),
     "confirm_without_try": ("troth.core.barrier.verdict_on_confirm", confirms_without_a_try),
     "try_result_from_cancel": ("troth.core.barrier.verdict_on_do", hanging_try_is_done),
