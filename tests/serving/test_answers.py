@@ -263,7 +263,7 @@ def test_the_description_says_what_is_served_and_what_is_not(served: Served) -> 
         "parameters": ["sku", "n"],
     }  # fmt: skip
     assert steps["stock.weigh"]["ops"] == ["action", "compensate"]
-    assert found["tcc"][0]["ops"] == ["cancel", "check", "confirm", "seal", "try"]
+    assert found["tcc"][0]["ops"] == ["cancel", "confirm", "try"]
     assert [each["name"] for each in found["not_served"]] == ["stock.mail"]
     assert (found["protocol"], found["signed"], found["batch"]) == (1, False, "batch")
 

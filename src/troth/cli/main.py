@@ -139,6 +139,35 @@ def doctor(context: click.Context, code: str | None, store: str | None, as_json:
         examine(how, code)
 
 
+@cli.command("check-participant")
+@click.argument("url")
+@click.option("--args", "arguments", metavar="JSON", default="{}", show_default=True, help="The action's arguments, one object.")
+@click.option("--undo", metavar="URL", default=None, help="Where it is undone (compensate or cancel), if elsewhere.")
+@click.option("--tcc", is_flag=True, help="It is a TCC class: try, confirm and cancel.")
+@click.option("--secret", "secrets", metavar="WHSEC", multiple=True, envvar="TROTH_SECRET", help="Sign the calls.")
+@click.option("--header", "headers", metavar="NAME:VALUE", multiple=True, help="Send this too (repeat for more).")
+@click.option(
+    "--timeout", type=click.FloatRange(0.1, 600), default=10.0, show_default=True, metavar="SECONDS",
+    help="How long one answer may take.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, default=None, help="Print JSON.")
+@click.pass_context
+def check_participant(
+    context: click.Context, url: str, arguments: str, undo: str | None, tcc: bool, secrets: tuple[str, ...],
+    headers: tuple[str, ...], timeout: float, as_json: bool | None,
+) -> None:  # fmt: skip
+    """Examine whether a service keeps the participant protocol, in whatever language it is written.
+
+    URL is where one action is done, e.g. http://stock/troth/steps/reserve. The action is really done, and undone again, a
+    few times: ask a test instance, or give --args that harm nobody. docs/participants.md has the clauses.
+    """
+    from troth.cli.participant.examining import Wish, examine
+
+    how = asked(context, None, as_json)
+    with worded(how):
+        examine(how, Wish(url, arguments, undo, tcc, secrets, headers, timeout))
+
+
 def main() -> None:
     """The entry point of the ``troth`` command."""
     cli.main(prog_name="troth")

@@ -33,7 +33,8 @@ BUSY_SECONDS: Final = 1.0
 OFFER: Final = ((http.BATCH, http.BATCH_PATH),)
 """Below the mount, so that it holds behind a proxy that changes paths."""
 STEP_OPS: Final = frozenset({Op.ACTION, Op.COMPENSATE, Op.CHECK, Op.SEAL})
-TCC_OPS: Final = frozenset({Op.TRY, Op.CONFIRM, Op.CANCEL, Op.CHECK, Op.SEAL})
+TCC_OPS: Final = frozenset({Op.TRY, Op.CONFIRM, Op.CANCEL})
+"""A try is never checked or sealed: its cancel does both."""
 
 
 class Head(NamedTuple):

@@ -88,7 +88,7 @@ class ServedTcc(TccParticipant):
         super().__init__(form, no_retry)
         self.definition: Final = form
         self.spec: Final = form.spec
-        self.ops: Final = TCC_OPS if form.spec.sealable else TCC_OPS - {Ops.SEAL, Ops.CHECK}
+        self.ops: Final = TCC_OPS
 
     def unfit(self, call: Call) -> str:
         """Why the arguments are none of its try's; "" if they are."""

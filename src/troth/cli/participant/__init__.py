@@ -1,0 +1,1 @@
+"""``troth check-participant``: the protocol's clauses, asked of a participant in whatever language."""
