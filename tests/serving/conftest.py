@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.processes.crew import environment
+from tests.processes.test_gunicorn import quiet
 from tests.serving.asking import listening
 from tests.serving.stock import Stock, open_stock
 
@@ -73,6 +77,36 @@ def werkzeug_serves() -> Iterator[Serve]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+Gunicorn = Callable[[str], int]
+
+
+@pytest.fixture
+def gunicorn_serves(tmp_path: Path) -> Iterator[Gunicorn]:
+    """Serve ``module:app`` with gunicorn in the test's directory: two worker processes with threads; gives the port."""
+    running: list[tuple[Any, subprocess.Popen[bytes], Any]] = []
+
+    def serve(app: str) -> int:
+        listener, told = listening(), (tmp_path / "gunicorn.txt").open("w+b")
+        command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--threads", "2", *quiet()]
+        command += ["--bind", f"fd://{listener.fileno()}", app]
+        process = subprocess.Popen(
+            command, env=environment(tmp_path, PYTHONWARNINGS=""), cwd=tmp_path, stdout=told, stderr=told,
+            pass_fds=[listener.fileno()],
+        )  # fmt: skip
+        running.append((listener, process, told))
+        port: int = listener.getsockname()[1]
+        return port
+
+    yield serve
+    for listener, process, told in running:
+        process.terminate()
+        process.wait(30)
+        listener.close()
+        told.close()
+    said = (tmp_path / "gunicorn.txt").read_text() if running else ""
+    assert "Traceback" not in said, said
 
 
 @pytest.fixture(params=["asgi", "wsgi"])

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask
 
 from tests.serving.stock import fill
-from troth import Troth
+from troth import Refused, Troth
 from troth.integrations.flask import init_app
 
 troth = Troth("sqlite:///log.db")
@@ -19,10 +19,23 @@ app = Flask(__name__)
 init_app(app, troth, mount="/troth")
 
 
-@troth.step(on=shelf, name="reserve", compensate=None)
+@troth.step(on=shelf, name="stock.reserve")
 def reserve(db: Any, sku: str, n: int) -> int:
-    found: int = db.execute("UPDATE stock SET n = n - ? WHERE sku = ? RETURNING n", (n, sku)).fetchone()[0]
+    row = db.execute("UPDATE stock SET n = n - ? WHERE sku = ? AND n >= ? RETURNING n", (n, sku, n)).fetchone()
+    if row is None:
+        raise Refused(f"{sku} is sold out")
+    found: int = row[0]
     return found
+
+
+@reserve.compensate
+def release(db: Any, sku: str, n: int) -> None:
+    db.execute("UPDATE stock SET n = n + ? WHERE sku = ?", (n, sku))
+
+
+@troth.step(guarded=True, name="stock.weigh", compensate=None)
+async def weigh(sku: str) -> int:
+    return len(sku)
 
 
 @troth.step(guarded=True, name="await_file", compensate=None)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,9 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 from flask import Flask
 
-from tests.processes.crew import environment
-from tests.processes.test_gunicorn import quiet
 from tests.serving.asking import ask, batch, call_to, listening, send
+from tests.serving.conftest import Gunicorn
 from tests.serving.stock import Stock, left
 from troth import (
     AlreadyBegun,
@@ -162,30 +158,13 @@ def test_a_secret_that_is_none_is_refused_and_not_shown(stock: Stock) -> None:
         assert "hunter2" not in str(caught.value)
 
 
-def test_gunicorn_serves_and_streams_batches(tmp_path: Path) -> None:
+def test_gunicorn_serves_and_streams_batches(gunicorn_serves: Gunicorn, tmp_path: Path) -> None:
     """Preloaded, two worker processes with threads: single calls, and a batch whose slow call holds up no other."""
-    listener = listening()
-    errors = (tmp_path / "gunicorn.txt").open("w+b")
-    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--threads", "2", *quiet()]
-    command += ["--bind", f"fd://{listener.fileno()}", "tests.serving.shelf:app"]
-    process = subprocess.Popen(
-        command, env=environment(tmp_path, PYTHONWARNINGS=""), cwd=tmp_path, stdout=errors, stderr=errors,
-        pass_fds=[listener.fileno()],
-    )  # fmt: skip
-    port = listener.getsockname()[1]
-    try:
-        call = call_to("reserve", {"sku": "a", "n": 1})
-        assert {send(port, call).body for _ in range(6)} == {b"9"}
-        slow = [call_to("await_file", {"path": str(tmp_path / "go")}), *(call_to("areserve", {"n": n}) for n in range(3))]
-        lines = batch(port, slow)
-        assert sorted(next(lines).n for _ in range(3)) == [2, 3, 4]
-        (tmp_path / "go").touch()
-        assert [bytes(line.body) for line in lines] == [b'"went"']
-    except (OSError, http.client.HTTPException) as error:
-        raise AssertionError((tmp_path / "gunicorn.txt").read_text()) from error
-    finally:
-        process.terminate()
-        process.wait(30)
-        listener.close()
-        errors.close()
-    assert "Traceback" not in (tmp_path / "gunicorn.txt").read_text()
+    port = gunicorn_serves("tests.serving.shelf:app")
+    call = call_to("reserve", {"sku": "a", "n": 1})
+    assert {send(port, call).body for _ in range(6)} == {b"9"}
+    slow = [call_to("await_file", {"path": str(tmp_path / "go")}), *(call_to("areserve", {"n": n}) for n in range(3))]
+    lines = batch(port, slow)
+    assert sorted(next(lines).n for _ in range(3)) == [2, 3, 4]
+    (tmp_path / "go").touch()
+    assert [bytes(line.body) for line in lines] == [b'"went"']
