@@ -19,6 +19,7 @@ KINDS = [
     pytest.param("psycopg", id="postgres", marks=SERVICES),
     pytest.param("psycopg-async", id="postgres-async", marks=SERVICES),
     pytest.param("serializable", id="postgres-serializable", marks=SERVICES),
+    pytest.param("asyncpg", id="asyncpg", marks=SERVICES),
     pytest.param("engine", id="sqlalchemy-sqlite"),
     pytest.param("sessions", id="sqlalchemy-sessions", marks=SERVICES),
     pytest.param("async-sessions", id="sqlalchemy-async-sessions", marks=SERVICES),
@@ -46,6 +47,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
             made = Shop(uri_of(request), "async", "%s")
         case "serializable":
             made = Shop(uri_of(request), "sync", "%s", isolation="serializable")
+        case "asyncpg":
+            made = Shop(uri_of(request).replace("postgresql:", "postgresql+asyncpg:"), "async", ":?")
         case "engine":
             engine = create_engine(file)
             made = Shop(engine, "sync", ":?")

@@ -17,7 +17,7 @@ TABLE = "CREATE TABLE IF NOT EXISTS orders (id VARCHAR(40) PRIMARY KEY, state VA
 class Shop:
     """A database of orders.
 
-    :ivar mark: the placeholder of its library.
+    :ivar mark: the placeholder of its library; ``:?`` stands for numbered ones.
     """
 
     def __init__(self, target: Any, colour: str, mark: str, **options: Any) -> None:
@@ -85,6 +85,9 @@ def execute(db: Any, sql: str, *params: Any) -> list[Any]:
 
 async def aexecute(db: Any, sql: str, *params: Any) -> list[Any]:
     """The same, awaited."""
+    if hasattr(db, "fetch"):  # asyncpg
+        parts = sql.split(":?")
+        return list(await db.fetch("".join(f"{part}${at}" for at, part in enumerate(parts[:-1], 1)) + parts[-1], *params))
     if ":?" in sql or not hasattr(db, "cursor"):
         marked, named = numbered(sql, params)
         result = await db.execute(sqlalchemy.text(marked), named)
