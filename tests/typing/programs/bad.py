@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from troth import Troth as RealTroth
 from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, reserve
 from tests.typing.programs.shop import AStock, Card, Hold, Stock, stock, troth
 
@@ -116,3 +117,16 @@ class TwoColours:
 
     def confirm(self, db: Any, hold: Hold) -> None: ...
     def cancel(self, db: Any, hold: Hold | None) -> None: ...
+
+real = RealTroth("memory://")
+shelf = real.database("shelf", "sqlite:///shelf.db")
+
+
+@real.once(on=shelf, key="number")
+def order_once(db: Any, number: str) -> int:
+    return 1
+
+
+order_once(7)  # E: arg-type
+order_once("a").upper()  # E: attr-defined
+real.once(on=shelf)(order_once.fn)  # E: call-arg

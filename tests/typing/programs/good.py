@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any, assert_type
 
+from troth import Troth as RealTroth
 from tests.typing.programs.shop import Order, Receipt, aplace_order, areserve, charge, create, place_order, release
 from tests.typing.programs.shop import ACard, AStock, Card, Hold, Stock, remote, reserve, troth
 from troth.app.graph import Graph, GraphStep
@@ -92,3 +93,30 @@ async def tcc() -> None:
         assert_type(await tx(ACard).try_("1", Decimal(1)), str)
         both = await asyncio.gather(tx(AStock).try_("a"), tx(ACard).try_("1", Decimal(1)))
         assert_type(both, tuple[Hold, str])
+
+real = RealTroth("memory://")
+shelf = real.database("shelf", "sqlite:///shelf.db")
+
+
+@real.once(on=shelf, key="number")
+def order_once(db: Any, number: str, n: int = 1) -> Receipt:
+    return Receipt(number)
+
+
+@real.once(on=shelf, key=lambda number: number, numbers=real.numbers("ORD"))
+async def aorder_once(db: Any, number: str) -> int:
+    return 1
+
+
+assert_type(order_once("a", n=2), Receipt)
+assert_type(aorder_once.wait("a"), int)
+
+
+async def once() -> None:
+    assert_type(await order_once.aio("a"), Receipt)
+    assert_type(await aorder_once("a"), int)
+    async with real.locks("memory://").hold("k") as held:
+        assert_type(await held.check(), float)
+    with real.locks("memory://").hold("k") as other:
+        assert_type(other.check(), float)
+        assert_type(other.token, int)
