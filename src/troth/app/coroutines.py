@@ -39,9 +39,8 @@ class AsyncHost(Host):
 
     def start(self) -> None:
         """Launch the function in a task that the node keeps."""
-        self.task = self.node.loop.create_task(self._run(), context=self.base)
-        self.node.calls.tasks.add(self.task)
-        self.task.add_done_callback(self.node.calls.tasks.discard)
+        task = self.task = self.node.loop.create_task(self._run(), context=self.base)
+        self.node.calls.tasks.add(task)
 
     def context(self, index: int) -> Context | None:
         """A copy of the context in which the step was called, its spans and request ids: what an attempt sets stays in it."""
@@ -49,7 +48,7 @@ class AsyncHost(Host):
         return None if context is None else context.copy()
 
     async def _run(self) -> None:
-        SCOPE.set(FunctionScope(self, "0", asyncio.current_task()))
+        SCOPE.set(FunctionScope(self, "0", self.task))
         try:
             given = self.saga.load(self.live.saga.doc.input)
             value = await self.saga.fn(*given.args, **given.kwargs)
@@ -64,6 +63,7 @@ class AsyncHost(Host):
         else:
             self.returned(result)
         finally:
+            self.node.calls.tasks.discard(self.task)  # here, for a callback would cost a turn of the loop
             SCOPE.set(None)  # the context and what runs in it know each other: so both are freed at once
 
     def _broke_off(self, error: BaseException) -> None:

@@ -26,7 +26,7 @@ from troth.core.move import (
 )
 from troth.core.pivot import ask_for_held, ask_pivot, doom, in_doubt, left_out
 from troth.core.quick import Fate, Op, Role, State
-from troth.core.retry import budget, micros, pause
+from troth.core.retry import budget_micros, micros, pause
 from troth.core.state import NO_RUN, Branch, Run
 from troth.core.unwind import cancel, stop_run, undo_given_up
 
@@ -107,7 +107,7 @@ def record(draft: Draft, event: Called) -> None:
         return
     append(draft, event.place, Branch(branch_id(draft, event.place, event.name), event.name, Fate.HELD, event.args))
     if draft.doc.phase is State.TRYING:
-        until = draft.at + micros(budget(spec.timeout, spec.attempts, spec.interval))
+        until = draft.at + budget_micros(spec.timeout, spec.attempts, spec.interval)
         draft.set(deadline=max(draft.doc.deadline, until))
     release_held(draft)
 

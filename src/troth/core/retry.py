@@ -46,3 +46,9 @@ def budget(timeout: float, attempts: int, interval: float) -> float:
     """The longest time, in seconds, that one step may take before its attempts are used up."""
     pauses = sum(min(limits.RETRY_CAP, interval * 2.0**n) for n in range(max(attempts - 1, 0)))
     return attempts * timeout + pauses
+
+
+@lru_cache(maxsize=1024)
+def budget_micros(timeout: float, attempts: int, interval: float) -> int:
+    """`budget` in microseconds."""
+    return micros(budget(timeout, attempts, interval))

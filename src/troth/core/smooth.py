@@ -21,7 +21,7 @@ from troth.core.move import FORCE, NOTHING, RIDE, Answer, Call, Called, Event, M
 from troth.core.plan import Node, Plan
 from troth.core.quick import Fate, Op, Role, State, Word
 from troth.core.reply import NULL
-from troth.core.retry import budget, micros
+from troth.core.retry import budget_micros, micros
 from troth.core.state import UNBOUND, Branch, Run, Saga, Transaction
 
 replace = structs.replace
@@ -212,7 +212,7 @@ def _called(saga: Saga, event: Any) -> Move | None:
         f"{place}/{name}#{occurrence}", name, Fate.CALLING, event.args, NULL, "", False, Op.ACTION, 1, 0, 0, True, now
     )
     index = len(doc.branches)
-    deadline = max(doc.deadline, now + micros(budget(spec.timeout, spec.attempts, spec.interval)))
+    deadline = max(doc.deadline, now + budget_micros(spec.timeout, spec.attempts, spec.interval))
     doc = replace(doc, deadline=deadline, branches=(*doc.branches, branch))
     run = Run({}, run.cursors, {**counts, key: occurrence}, True)
     return Move(Saga(plan, doc, run, index), NOTHING, (Call(index, Op.ACTION, 1),), FORCE, True)
