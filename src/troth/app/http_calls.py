@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Raw
 
-from troth.app.http_step import HttpStep
+from troth.app.http_step import HttpOptions, HttpStep
 from troth.core import limits
+from troth.core.plan import StepSpec
 from troth.core.quick import Op, Word
 from troth.core.reply import Reply
 from troth.core.retry import micros
 from troth.engine.clock import Clock, Luck
 from troth.ports.caller import Call
 from troth.ports.errors import ConfigurationError, Ongoing, Refused, StepFailed
-from troth.wire.http import STEPS
+from troth.wire.signing import Signer
 
 if TYPE_CHECKING:
     from troth.adapters.callers.http import HttpCaller, Target
+
+
+class Elsewhere(Protocol):
+    """What is done by another service: a step, or a TCC class."""
+
+    name: str
+    options: HttpOptions
+    spec: StepSpec
+    headers: dict[str, str]
+    signer: Signer | None
 
 
 def make_caller() -> HttpCaller:
@@ -33,7 +44,7 @@ def make_caller() -> HttpCaller:
     return HttpCaller(Clock().now, Luck().draw)
 
 
-def target_of(step: HttpStep[Any], caller: HttpCaller) -> Target:
+def target_of(step: Elsewhere, caller: HttpCaller) -> Target:
     """Where a step's calls go."""
     from troth.adapters.callers.http import Target
 
@@ -49,7 +60,7 @@ def target_of(step: HttpStep[Any], caller: HttpCaller) -> Target:
         headers=step.headers,
         signer=step.signer,
         batches=batches,
-        path=f"{STEPS}/{options.served}",
+        path=f"{options.kind}/{options.served}",
     )
 
 
@@ -60,7 +71,7 @@ class HttpParticipant:
     :ivar most: calls in flight to it: each has a connection of its own, unless they go in batches.
     """
 
-    def __init__(self, step: HttpStep[Any], caller: HttpCaller) -> None:
+    def __init__(self, step: Elsewhere, caller: HttpCaller) -> None:
         self.step = step
         self.caller = caller
         self.target = target_of(step, caller)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -14,7 +15,7 @@ from troth.app.step import UNSET, RoleName, StepOptions, SyncStep, Unset, spec_o
 from troth.core.plan import StepSpec
 from troth.core.words import Op
 from troth.ports.errors import DefinitionError
-from troth.wire.http import RESERVED
+from troth.wire.http import RESERVED, STEPS
 from troth.wire.signing import BadSecret, Signer
 
 R = TypeVar("R")
@@ -34,6 +35,7 @@ class HttpOptions:
     :param urls: by op.
     :param mount: where a service of troth is; "": it is none.
     :param served: what that service calls the step.
+    :param kind: what it is there: ``steps`` or ``tcc``.
     """
 
     name: str
@@ -50,6 +52,7 @@ class HttpOptions:
     waived: bool = False
     mount: str = ""
     served: str = ""
+    kind: str = STEPS
 
 
 class HttpStep(SyncStep[..., R]):
@@ -173,6 +176,17 @@ def checked_url(url: object, what: str, option: str) -> str:
     return url
 
 
+def checked_mount(url: object, what: str) -> str:
+    """Where a service of troth's is, without the last slash.
+
+    :raises DefinitionError: if nothing can be below it.
+    """
+    mount = checked_url(url, what, "url").rstrip("/")
+    if "?" in mount:
+        raise DefinitionError(f"{what}: url={url!r} has a query. Give where the service is mounted, e.g. http://stock/troth.")
+    return mount
+
+
 def checked_headers(headers: object, what: str) -> dict[str, str]:
     """The headers by lower-case name, if they can be sent.
 
@@ -208,3 +222,12 @@ def checked_secret(secret: Any, what: str) -> Signer | None:
         raise DefinitionError(f'{what}: secret=: {error}. Give "whsec_" and base64 of 24 to 64 random bytes.') from None
 
 
+def no_others(what: str, unknown: Mapping[str, Any], verb: str) -> None:
+    """Raise if there are options that a verb doesn't have."""
+    if unknown:
+        raise DefinitionError(f"{what}: troth.{verb} has no option {next(iter(unknown))}=. Leave it out.")
+
+
+def module_of_caller() -> str:
+    """The module that calls what calls this."""
+    return str(sys._getframe(2).f_globals.get("__name__", ""))

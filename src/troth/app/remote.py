@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -11,11 +10,11 @@ from msgspec import Raw
 
 from troth.app.host import Host
 from troth.app.http_calls import HttpParticipant, make_caller, plain
-from troth.app.http_step import HttpOptions, HttpStep, checked_url, urls_of
+from troth.app.http_step import HttpOptions, HttpStep, checked_mount, module_of_caller, no_others, urls_of
+from troth.app.remote_tcc import DefinesRemoteTcc
 from troth.app.runtime import Runtime
 from troth.app.step import UNSET, RoleName, Unset
 from troth.core.words import Op
-from troth.ports.errors import DefinitionError
 from troth.wire.http import STEPS
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ R = TypeVar("R")
 REMOTE_OPS = (Op.ACTION, Op.COMPENSATE, Op.CHECK, Op.SEAL)
 
 
-class DefinesRemote(Host):
+class DefinesRemote(DefinesRemoteTcc, Host):
     """The part of the Troth object that makes steps of services elsewhere, and calls them."""
 
     runtime: Runtime
@@ -71,12 +70,12 @@ class DefinesRemote(Host):
         :raises DefinitionError: naming the step, what is wrong, and the cure.
         :raises ConfigurationError: if the library for it isn't installed.
         """
-        _no_others(f"step {name}", unknown, "http")
+        no_others(f"step {name}", unknown, "http")
         options = HttpOptions(
             name, urls_of(url, compensate, check), guarded, result, aliases, timeout, attempts, interval, role, headers, secret,
             waived=compensate is None,
         )  # fmt: skip
-        return self._made(options, _module())
+        return self._made(options, module_of_caller())
 
     @overload
     def remote(
@@ -106,16 +105,14 @@ class DefinesRemote(Host):
 
         The other parameters are those of `http`.
         """
-        _no_others(f"step {name or served}", unknown, "remote")
-        mount = checked_url(url, f"step {name or served}", "url").rstrip("/")
-        if "?" in mount:
-            raise DefinitionError(f"step {name or served}: url={url!r} has a query. Give where the service's steps are.")
+        no_others(f"step {name or served}", unknown, "remote")
+        mount = checked_mount(url, f"step {name or served}")
         where = f"{mount}/{STEPS}/{served}"
         options = HttpOptions(
             name or served, dict.fromkeys(REMOTE_OPS, where), True, result, aliases, timeout, attempts, interval, role, headers,
             secret, waived=compensate is None, mount=f"{mount}/", served=served,
         )  # fmt: skip
-        return self._made(options, _module())
+        return self._made(options, module_of_caller())
 
     def _made(self, options: HttpOptions, module: str) -> HttpStep[Any]:
         self.http_caller()
@@ -148,12 +145,3 @@ class DefinesRemote(Host):
         if node.loop is asyncio.get_running_loop():
             return await coroutine
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, node.loop))
-
-
-def _no_others(what: str, unknown: Mapping[str, Any], verb: str) -> None:
-    if unknown:
-        raise DefinitionError(f"{what}: troth.{verb} has no option {next(iter(unknown))}=. Leave it out.")
-
-
-def _module() -> str:
-    return str(sys._getframe(2).f_globals.get("__name__", ""))
