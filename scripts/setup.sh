@@ -5,6 +5,9 @@
 # dev    .venv with everything for tests and lint    (make test, lint, chaos, docs)
 # bench  .venv-bench with the peers to race against  (make bench); apart, so that they can't change what the tests see
 #
+# For dev the servers that no package index has are fetched too, each by its own script in scripts/servers, into .servers.
+# Without one its tests are skipped and say so; setup goes on.
+#
 # A stamp remembers what was installed (pyproject.toml, this path, the interpreter), so the next call returns at once
 # and needs no network.
 set -eu
@@ -39,6 +42,7 @@ wanted() {
 
 fresh() {
   [ -x "$venv/bin/python" ] || return 1
+  [ "$kind" != dev ] || [ -d .servers ] || return 1
   for done in "$kind" $also; do
     if [ -f "$venv/.troth-$done" ] && [ "$(cat "$venv/.troth-$done")" = "$(wanted)" ]; then return 0; fi
   done
@@ -59,5 +63,13 @@ log=$venv/.troth-install.log
 if ! "$venv/bin/python" -m pip install --quiet --editable ".$extras" >"$log" 2>&1; then
   tail -n 20 "$log" >&2
   fail "installing failed (the log's last lines are above; all of it: $log). The first run needs a package index; later ones don't."
+fi
+if [ "$kind" = dev ]; then
+  mkdir -p .servers
+  for script in scripts/servers/*.sh; do
+    [ -f "$script" ] || continue
+    server=$(basename "$script" .sh)
+    sh "$script" ".servers/$server" || say "going on without $server: its tests will be skipped, or fail where all are required"
+  done
 fi
 wanted > "$venv/.troth-$kind"

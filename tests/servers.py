@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+FETCHED = Path(__file__).resolve().parents[1] / ".servers"
+"""Where scripts/setup.sh puts the servers that no package index has."""
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +23,24 @@ def postgres_server() -> Iterator[object]:
         server = PostgresServer()
     except ServerUnavailableError as error:
         pytest.skip(f"PostgreSQL: {error}")
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[object]:
+    """A private MariaDB for the session; its databases are the tests' own."""
+    pytest.importorskip("pymysql", reason="MariaDB: PyMySQL isn't installed")
+    pytest.importorskip("asyncmy", reason="MariaDB: asyncmy isn't installed")
+    from troth.testing.servers.mariadb import MariadbServer
+    from troth.testing.servers.process import ServerUnavailableError
+
+    try:
+        server = MariadbServer(FETCHED / "mariadb")
+    except ServerUnavailableError as error:
+        pytest.skip(f"MariaDB: {error}")
     try:
         yield server
     finally:

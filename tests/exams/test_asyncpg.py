@@ -10,7 +10,8 @@ import pytest
 
 from tests.exams.test_databases import LATE
 from tests.exams.test_sqlalchemy import async_bench
-from troth.app.databases import open_database
+from troth.adapters.databases import open_driver
+from troth.participant.database import Guarded
 from troth.testing.exams.database import DatabaseExam
 from troth.testing.exams.database_bench import Bench
 from troth.testing.servers.postgres import PostgresServer
@@ -33,7 +34,7 @@ def asyncpg_bench(server: PostgresServer, isolation: str) -> Iterator[Bench]:
     """A schema of its own on the session's server."""
     uri = schema(server).replace("postgresql://", "postgresql+asyncpg://")
     bench = Bench(
-        lambda: open_database("exam", uri, pool_size=4, isolation=isolation),
+        lambda: Guarded("exam", open_driver(uri, pool_size=4, isolation=isolation), purge_every=20),
         "async", mark="$", conflict=lambda: asyncpg.DeadlockDetectedError("deadlock detected"),
         forbidden=FORBIDDEN, uncommittable=LATE, speak=speak,
     )  # fmt: skip

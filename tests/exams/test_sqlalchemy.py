@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from sqlalchemy.orm import Session, sessionmaker
 
 from tests.exams.test_databases import LATE, SQLITE_LATE, busy
-from troth.app.databases import open_database
+from troth.adapters.databases import open_driver
+from troth.participant.database import Guarded
 from troth.testing.exams.database import DatabaseExam
 from troth.testing.exams.database_bench import Bench, Deed
 from troth.testing.servers.postgres import PostgresServer
@@ -54,10 +55,11 @@ def sync_bench(engine: sa.Engine, session: bool, mark: str, error: Exception, la
     """A bench on a blocking engine."""
     target = sessionmaker(engine) if session else engine
     bench = Bench(
-        lambda: open_database("exam", target),
+        lambda: Guarded("exam", open_driver(target), purge_every=20),
         "sync", mark=mark, conflict=conflict(error), forbidden=FORBIDDEN, uncommittable=late, speak=speak,
     )  # fmt: skip
-    bench.prepare()
+    if engine.dialect.name not in ("mysql", "mariadb"):
+        bench.prepare()
     yield bench
     bench.close()
     engine.dispose()
@@ -68,10 +70,11 @@ def async_bench(url: str, session: bool, mark: str, error: Exception, late: Deed
     engine = create_async_engine(url, **options)
     target = async_sessionmaker(engine) if session else engine
     bench = Bench(
-        lambda: open_database("exam", target),
+        lambda: Guarded("exam", open_driver(target), purge_every=20),
         "async", mark=mark, conflict=conflict(error), forbidden=FORBIDDEN, uncommittable=late, speak=aspeak,
     )  # fmt: skip
-    bench.prepare()
+    if engine.dialect.name not in ("mysql", "mariadb"):
+        bench.prepare()
     yield bench
     bench.close()
 

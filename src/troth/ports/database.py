@@ -33,6 +33,8 @@ generators that yield `Request`s; a driver answers each in its own colour, as ps
     A pool that the user brought along is the user's to close.
 17. After `abandon` (in a forked child) the inherited connections are neither used nor closed; use opens new ones.
 18. A call cancelled at any await leaves every pooled connection answering its own next query.
+19. Branches are told apart byte by byte: case, accents, width and blanks count. So are transactions, whatever bytes
+    their uids hold.
 """
 
 from __future__ import annotations

@@ -8,15 +8,22 @@ from typing import Any
 from troth.ports.database import Driver
 from troth.ports.errors import ConfigurationError
 
-TARGETS = "sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host/dbname or django://alias"
+TARGETS = (
+    "sqlite:///relative.db, sqlite:////absolute.db, postgresql://user@host/dbname, postgresql+asyncpg://…,"
+    " mysql://user@host/dbname, mariadb://…, django://alias, or of SQLAlchemy an Engine, AsyncEngine, sessionmaker or"
+    " async_sessionmaker"
+)
+MYSQL = ("mysql", "mysql+pymysql", "mysql+asyncmy", "mariadb", "mariadb+pymysql", "mariadb+asyncmy")
+"""Schemes of MariaDB and MySQL. The library goes by the step's colour, so the spellings with one mean the same."""
 
 
 def open_driver(target: Any, **options: Any) -> Driver:
     """The driver for a target. Nothing is opened.
 
-    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://…`` or ``django://alias``; or of
-        SQLAlchemy an Engine, AsyncEngine, sessionmaker or async_sessionmaker.
-    :param options: for PostgreSQL ``pool_size`` (connections per colour and event loop) and ``isolation``.
+    :param target: ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://…``, ``postgresql+asyncpg://…``,
+        ``mysql://…``, ``mariadb://…`` or ``django://alias``; or of SQLAlchemy an Engine, AsyncEngine, sessionmaker or
+        async_sessionmaker.
+    :param options: for a server ``pool_size`` (connections per colour and event loop), ``isolation``; see each driver.
     :raises ConfigurationError: if the target or an option is none that we know, or its library isn't installed.
     """
     if _is_sqlalchemy(target):
@@ -31,6 +38,8 @@ def open_driver(target: Any, **options: Any) -> Driver:
             return SqliteDriver(target, **options)
         if scheme in ("postgresql", "postgres"):
             return _postgres(target, options)
+        if scheme in MYSQL:
+            return _mysql(target, options)
         if scheme == "postgresql+asyncpg":
             return _asyncpg(target, options)
         if scheme == "django":
@@ -61,6 +70,14 @@ def _postgres(target: str, options: dict[str, Any]) -> Driver:
     from troth.adapters.databases.psycopg import PostgresDriver
 
     return PostgresDriver(target, **options)
+
+
+def _mysql(target: str, options: dict[str, Any]) -> Driver:
+    if importlib.util.find_spec("pymysql") is None or importlib.util.find_spec("asyncmy") is None:
+        raise ConfigurationError("a mysql:// database needs PyMySQL and asyncmy: pip install 'troth[mysql]'")
+    from troth.adapters.databases.mysql_driver import MysqlDriver
+
+    return MysqlDriver(target, **options)
 
 
 def _asyncpg(target: str, options: dict[str, Any]) -> Driver:

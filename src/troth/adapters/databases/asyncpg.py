@@ -13,14 +13,13 @@ from troth.adapters.databases.faults import caused_by
 from troth.adapters.databases.guard import refuse
 from troth.adapters.databases.pool import AsyncPool
 from troth.adapters.databases.pooled import LoopPools
-from troth.adapters.databases.session import AsyncPooledSession, ended
+from troth.adapters.databases.session import PLAIN, AsyncPooledSession, ended
 from troth.ports.database import Answer, AsyncEffect, Effect, Script
 from troth.ports.errors import DefinitionError
 
 T = TypeVar("T")
 STATEMENTS: Final = 100
 """Prepared statements kept per connection, asyncpg's own default."""
-PLAIN: Final = "troth_plain"
 
 
 class CannotConnectError(ConnectionError):
@@ -89,7 +88,7 @@ class AsyncpgSession(AsyncPooledSession[StepConnection]):
     async def begin(self, patience: float) -> None:
         self._transaction = self.connection.transaction(isolation=self._isolation)
         await self._transaction.start()
-        savepoint = f"; SAVEPOINT {PLAIN}" if self._plain else ""  # it tells at the end whether it is still there
+        savepoint = f"; SAVEPOINT {PLAIN}" if self._plain else ""
         await self.connection.execute(postgres.lock_bound(patience) + savepoint)
 
     async def commit(self) -> None:

@@ -27,6 +27,36 @@ POSTGRES_TABLES: Final = (
     fence_table('COLLATE "C"'),
 )
 
+MYSQL_TABLES: Final = (
+    # Keys compare byte by byte, whatever the server's collation is: the usual ones take Order-1 for order-1. A branch
+    # holds a name, which may be of any script. Long texts have no default that every version takes.
+    """CREATE TABLE IF NOT EXISTS troth_barrier (uid VARBINARY(64) NOT NULL,
+    branch VARCHAR(256) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    op VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    outcome VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL, payload_hash VARBINARY(64) NOT NULL,
+    result LONGBLOB, reason MEDIUMTEXT CHARACTER SET utf8mb4, begun BIGINT NOT NULL,
+    log VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    created TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    PRIMARY KEY (uid, branch, op), KEY troth_barrier_begun (log, begun)) ENGINE=InnoDB ROW_FORMAT=DYNAMIC""",
+    """CREATE TABLE IF NOT EXISTS troth_barrier_mark (
+    log VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, mark BIGINT NOT NULL)
+    ENGINE=InnoDB ROW_FORMAT=DYNAMIC""",
+)
+_MYSQL_FLAWS: Final = (
+    "SELECT CONCAT('column ', column_name, ' compares as ', collation_name, '; make it utf8mb4_bin')"
+    " FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = 'troth_barrier'"
+    " AND column_name IN ('uid', 'branch', 'op', 'log') AND RIGHT(collation_name, 4) <> '_bin'"
+    " UNION ALL SELECT CONCAT('the engine of ', table_name, ' is ', engine, '; make it InnoDB')"
+    " FROM information_schema.tables WHERE table_schema = DATABASE()"
+    " AND table_name IN ('troth_barrier', 'troth_barrier_mark') AND engine <> 'InnoDB'"
+)
+MYSQL: Final = Dialect(MYSQL_TABLES, lock=" FOR UPDATE", mysql=True, inspect=_MYSQL_FLAWS)
+"""MariaDB and MySQL, at any isolation level.
+
+At repeatable read, their default, a snapshot is made by the first plain SELECT. The barrier inserts first, which sees and
+waits for what is there now, so its snapshot is never older than the lock that it holds.
+"""
+
 SQLITE: Final = Dialect(SQLITE_TABLES)
 """One writer holds the whole database, so nothing needs a lock of its own."""
 

@@ -44,5 +44,7 @@ def drop(raw: Any) -> None:
     with contextlib.suppress(Exception):  # it was closed already
         if hasattr(raw, "pgconn"):
             os.close(raw.pgconn.socket)
-        else:
-            os.close(raw._transport.get_extra_info("socket").fileno())
+            return
+        wrapped = raw._transport.get_extra_info("socket")
+        socket = getattr(wrapped, "_sock", None)
+        os.close(socket.detach() if socket is not None else wrapped.fileno())

@@ -11,7 +11,7 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 
 from troth.adapters.databases.pool import AsyncPool, Pool, Shelf
 from troth.ports.database import (
@@ -32,6 +32,8 @@ from troth.ports.errors import DefinitionError
 T = TypeVar("T")
 C = TypeVar("C")
 P = TypeVar("P", bound="Shelf[Any]")
+PLAIN: Final = "troth_plain"
+"""A savepoint of a plain local transaction, which tells at its end whether it is still there."""
 
 
 class NoTransactionError(RuntimeError):
@@ -45,7 +47,10 @@ def share_of(most: float) -> float:
 
 def ended() -> DefinitionError:
     """For a plain local transaction that is gone at its end."""
-    return DefinitionError("the local transaction was ended inside the step: take COMMIT and ROLLBACK out of it")
+    return DefinitionError(
+        "the local transaction was ended inside the step: take COMMIT, ROLLBACK and what implies them out of it, as every"
+        " CREATE, ALTER or DROP does on MariaDB and MySQL"
+    )
 
 
 class PooledConnection(ABC, Generic[C, P]):

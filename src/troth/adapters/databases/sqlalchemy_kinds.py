@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sqlalchemy.engine import Engine
 
-from troth.adapters.databases import dialects, postgres
+from troth.adapters.databases import dialects, mysql, postgres
 from troth.adapters.databases import sqlite3 as sqlite
 from troth.adapters.databases.sqlalchemy_guard import StepConnection
 from troth.ports.database import Dialect, Faults
@@ -59,6 +59,33 @@ class Postgres:
     def opened(self, connection: StepConnection, write: bool, patience: float) -> Undo:
         connection.exec_driver_sql(postgres.lock_bound(patience))
         return nothing
+
+
+class Mysql:
+    """MariaDB and MySQL through PyMySQL or asyncmy."""
+
+    faults: Faults = mysql.NumberFaults()
+    default = "repeatable read"
+
+    def dialect(self, isolation: str) -> Dialect:
+        return dialects.MYSQL
+
+    def wait(self, patience: float) -> Undo:
+        return nothing
+
+    def opened(self, connection: StepConnection, write: bool, patience: float) -> Undo:
+        bound = mysql.lock_bound(patience)
+        connection.exec_driver_sql(
+            "SET @troth_wait = @@SESSION.innodb_lock_wait_timeout, SESSION innodb_lock_wait_timeout = " + str(bound)
+        )
+        raw = connection.connection
+
+        def undo() -> None:
+            cursor = raw.cursor()
+            cursor.execute("SET SESSION innodb_lock_wait_timeout = @troth_wait")
+            cursor.close()
+
+        return undo
 
 
 class _Before(NamedTuple):
@@ -135,6 +162,8 @@ def kind_of(engine: Engine) -> Kind:
             return Sqlite(engine)
         case "postgresql":
             return Postgres()
+        case "mysql" | "mariadb":
+            return Mysql()
         case other:
             raise ConfigurationError(
                 f"the barrier doesn't know {other!r}. Use an engine for SQLite, PostgreSQL, MariaDB or MySQL."

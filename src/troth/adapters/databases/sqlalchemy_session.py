@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy.engine import Engine, RootTransaction
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
-from troth.adapters.databases.session import NoTransactionError, ended, share_of
+from troth.adapters.databases.session import PLAIN, NoTransactionError, ended, share_of
 from troth.adapters.databases.sqlalchemy_faults import CannotConnectError, SwallowedError
 from troth.adapters.databases.sqlalchemy_guard import AsyncStepConnection, StepConnection
 from troth.adapters.databases.sqlalchemy_kinds import Kind, Undo, nothing
@@ -41,7 +41,6 @@ from troth.ports.database import (
 from troth.ports.errors import DefinitionError, Ongoing
 
 T = TypeVar("T")
-PLAIN: Final = "troth_plain"
 _log = logging.getLogger(__name__)
 
 

@@ -239,6 +239,15 @@ class DatabaseExam:
             assert bench.notes(call) == ["did"]
         assert runner is None or number > 5
 
+    def test_c19_branches_and_transactions_are_told_apart_byte_by_byte(self, bench: Bench) -> None:
+        """However the database compares texts: each has an effect of its own."""
+        calls = [call_of(f"c19/{name}#1") for name in ("a", "A", "ä", "ａ", "a ", "\N{LATIN SMALL LETTER A}\u0308", "甲", "乙")]
+        calls += [calls[0]._replace(uid=uid, branch=f"c19/{uid.hex()}#1") for uid in (b"\xff" * 16, b"\x00'%\\?\"\n\x80" * 2)]
+        for call in calls:
+            assert bench.ask(call, Deed(result=b"1")).word is Word.DONE
+        assert [bench.notes(call)[:1] for call in calls] == [["did"]] * len(calls)
+        assert bench.runs == len(calls)
+
 
 def at_once(bench: Bench, calls: list[Call]) -> list[Reply]:
     """Make the calls side by side, each by a database object of its own as another process would."""

@@ -44,7 +44,7 @@ class MariadbServer:
             self._initialise()
             self.port = free_port()
             self.process = ServerProcess(
-                self._argv(), self._directory, self._answers, environment=self._libraries(), demote=False
+                self._argv(), self._directory, self._answers, environment=self._environment(), demote=False
             )
             self.process.start()
         except BaseException:
@@ -52,12 +52,13 @@ class MariadbServer:
             raise
         self._numbers = itertools.count(1)
 
-    def _libraries(self) -> dict[str, str]:
-        """Where the dynamic loader finds what came with the server."""
+    def _environment(self) -> dict[str, str]:
+        """Temporary files of its own (two that share a directory take each other's), and the libraries it came with."""
+        own = {"TMPDIR": str(self._directory)}
         if self._root == Path("/"):
-            return {}
+            return own
         places = [*self._root.glob("usr/lib/*-linux-gnu*"), *self._root.glob("lib/*-linux-gnu*")]
-        return {"LD_LIBRARY_PATH": ":".join(str(place) for place in places)}
+        return {**own, "LD_LIBRARY_PATH": ":".join(str(place) for place in places)}
 
     def _base(self) -> list[str]:
         usr = self._root / "usr"
@@ -71,7 +72,7 @@ class MariadbServer:
             capture_output=True,
             text=True,
             cwd=self._directory,
-            env={**os.environ, **self._libraries()},
+            env={**os.environ, **self._environment()},
         )
         if done.returncode:
             raise ServerUnavailableError(f"mariadb-install-db failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -88,7 +89,8 @@ class MariadbServer:
             "innodb-log-file-size": "8M",
             "innodb-use-native-aio": "0",
             "innodb-flush-log-at-trx-commit": "2",  # a killed process loses nothing that it wrote; only a power cut would
-            "collation-server": "utf8mb4_general_ci",
+            "character-set-server": "utf8mb4",
+            "collation-server": "utf8mb4_general_ci",  # the usual one, which takes A for a
         }
         return [
             str(usr / "sbin/mariadbd"),
