@@ -28,8 +28,8 @@ class Shelves:
     :ivar deeds: ``(op, class, n or None)`` in the order of the calls that ran to their end.
     """
 
-    def __init__(self, database: str, store: str = "memory://") -> None:
-        self.troth = Troth(store)
+    def __init__(self, database: str, store: str = "memory://", **options: Any) -> None:
+        self.troth = Troth(store, **options)
         self.database = self.troth.database("shelves", database)
         self.mark = "?" if database.startswith("sqlite") else "%s"
         self.deeds: list[tuple[str, str, int | None]] = []

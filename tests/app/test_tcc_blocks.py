@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.app.patience import auntil, until
 from tests.app.shelves import ALWAYS, Hold, Shelves, at, times
-from troth import Cancelled, NeedsAttention, Refused, StepFailed
+from troth import Cancelled, DefinitionError, NeedsAttention, Refused, StepFailed
 from troth.core.words import Fate, State
 
 # --- the two ends
@@ -280,3 +282,42 @@ def test_a_loop_of_another_thread_is_as_good(lone: Shelves) -> None:
     asyncio.run(main())
     assert lone.books("books") == (7, 0, 3)
     assert lone.did("confirm") == [("books", 1), ("books", 2)]
+
+
+def test_a_node_that_stops_takes_its_open_blocks_along(tmp_path: Path) -> None:
+    """Closed under a block, the transaction can't be confirmed: tries and the end raise Cancelled, and the next start cancels."""
+    world = Shelves(f"sqlite:///{tmp_path}/shelves.db", f"sqlite:///{tmp_path}/log.db", drain=0.01)
+    books = world.tcc("books")
+    for gid, calls in (("calls", True), ("ends", False)):
+        with pytest.raises(Cancelled, match="its node stopped driving it"), world.troth.transaction(gid) as tx:
+            tx(books).try_(1)
+            world.troth.close()
+            assert tx.rollback_only
+            if calls:
+                tx(books).try_(1)
+    for gid in ("calls", "ends"):
+        assert world.troth.attach(gid).wait().state is State.CANCELLED
+    assert world.books("books") == (10, 0, 0)
+    world.troth.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="fork: this system has none")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_can_neither_use_nor_end_its_parents_block(lone: Shelves) -> None:
+    """In the child both raise; the parent goes on to confirm."""
+    books = lone.tcc("books")
+    with lone.troth.transaction("parent") as tx:
+        tx(books).try_(1)
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                with pytest.raises(DefinitionError, match="belongs to the parent"):
+                    tx(books).try_(1)
+                with pytest.raises(DefinitionError, match="belongs to the parent"):
+                    tx.__exit__(None, None, None)
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+    assert lone.books("books") == (9, 0, 1)

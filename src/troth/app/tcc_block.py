@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from troth.app.troth import Troth
 
 GONE = "its initiator's code was left by "
+LOST = "its node stopped driving it before it was decided; another one, or the next start, cancels it"
 
 
 class TccBlock(CallsTries):
@@ -75,7 +76,7 @@ class TccBlock(CallsTries):
         """Why it is rollback-only, or was cancelled, in words; "" if it isn't."""
         if self._host is None:
             return ""
-        return self._doc.reason or ("its node no longer drives it" if self._gone and not self._confirmed else "")
+        return self._doc.reason or (LOST if self._gone and not self._confirmed else "")
 
     @property
     def _doc(self) -> Any:
@@ -100,9 +101,12 @@ class TccBlock(CallsTries):
         """The node that drives it.
 
         :raises DefinitionError: the block is not entered, was left, or came here by a fork.
+        :raises Cancelled: its node no longer drives it.
         """
         self._troth.check_known(form)
-        return self._usable(f"{form.what} is called").node
+        host = self._usable(f"{form.what} is called")
+        self._check_driven(host)
+        return host.node
 
     def host(self) -> Waited:
         """The transaction's host."""
@@ -122,6 +126,11 @@ class TccBlock(CallsTries):
         if self._pid != os.getpid():
             raise DefinitionError(f"{what} in a forked process: {self.gid} belongs to the parent. Open one in the child.")
         return self._host
+
+    def _check_driven(self, host: Opened) -> None:
+        """Raise if its node stopped or was declared dead before the end: as with a dead initiator, another one cancels it."""
+        if host.live.gone and host.live.saga.doc.phase is State.TRYING:
+            raise Cancelled(self.gid, None, LOST)
 
     def _fresh(self) -> None:
         if self._host is not None:
@@ -208,6 +217,8 @@ class TccBlock(CallsTries):
                 raise
             return None
         self._left = True
+        if error is None:
+            self._check_driven(host)
         return host
 
     def _end(self, host: Opened, error: BaseException | None) -> Callable[[], None]:

@@ -120,6 +120,10 @@ class Waited(Tries):
 class Opened(Waited, Initiator):
     """A transaction that a block of this process has opened."""
 
+    def gave_up(self, index: int) -> None:
+        """As for an initiator's call; a child's is none of its own, and means the same."""
+        self.left(index)
+
 
 def waited_of(node: Node, live: Live) -> Waited:
     """The host of a transaction that is driven here, made if it has none."""
