@@ -137,6 +137,10 @@ def define_odd(troth: Troth, stock: Stock) -> None:
     async def endless(sku: str) -> None:
         await asyncio.Event().wait()
 
+    @troth.step(guarded=True, name="stock.cancels", compensate=None)
+    async def cancels(sku: str) -> None:
+        raise asyncio.CancelledError
+
     @troth.step(guarded=True, name="stock.where", compensate=None)
     def where(sku: str) -> list[str]:
         return [threading.current_thread().name, troth.current().idempotency_key]

@@ -131,6 +131,11 @@ def test_a_step_that_takes_too_long_is_503(served: Served) -> None:
     assert (said.status, said.headers["retry-after"]) == (503, "1")
 
 
+def test_a_step_that_cancels_itself_is_500(served: Served) -> None:
+    """Whether it happened isn't known; the request is answered all the same."""
+    assert send(served(), call_to("stock.cancels", {"sku": "a"})).status == 500
+
+
 def test_arguments_that_the_step_does_not_take_are_400(served: Served, stock: Stock) -> None:
     """The field is named; its caller is told at once that a side is wrong."""
     said = send(served(), call_to("stock.reserve", {"sku": "a", "n": "many"}))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from functools import partial
 from typing import Any, Final
 
 from troth.app.serving.flights import Flights, broken, full, told
@@ -38,8 +39,6 @@ class AsgiRoutes:
         self._clock = Clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._flights: Flights[asyncio.Future[Reply]] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
-        """Held, since the loop holds its tasks weakly only."""
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request; or take part in the life of a server that runs this alone."""
@@ -77,28 +76,19 @@ class AsgiRoutes:
         loop = asyncio.get_running_loop()
         flights = self._flights
         if flights is None or self._loop is not loop:
-            flights = Flights(loop.create_future)
+            flights = Flights()
             self._loop, self._flights = loop, flights
-        future, mine = flights.board(task)
+        future: asyncio.Future[Reply] | None
+        if task.offered.is_async(task.call.op):
+            future, _ = flights.board(task, lambda: loop.create_task(answered(task)))
+        else:
+            future, mine = flights.board(task, loop.create_future)
+            if future is not None and mine:
+                self.threads.submit(task, partial(across, loop, task, future))
         if future is None:
             future = loop.create_future()
             future.set_result(busy(full(task)))
-        elif mine:
-            self._begin(task, future, loop)
         return future
-
-    def _begin(self, task: Task, future: asyncio.Future[Reply], loop: asyncio.AbstractEventLoop) -> None:
-        def land(reply: Reply) -> None:
-            if not future.done():
-                future.set_result(told(task, reply))
-
-        if task.offered.is_async(task.call.op):
-            running = loop.create_task(ado(task))
-            self._tasks.add(running)
-            running.add_done_callback(self._tasks.discard)
-            running.add_done_callback(lambda ended: land(outcome(ended)))
-        else:
-            self.threads.submit(task, lambda reply: across(loop, land, reply))
 
     async def _stream(self, batch: Batch, send: Send) -> None:
         """Answer each call as soon as it has ended, whatever the others do."""
@@ -178,9 +168,19 @@ def outcome(future: asyncio.Future[Reply]) -> Reply:
     return future.result() if error is None else broken(error)
 
 
-def across(loop: asyncio.AbstractEventLoop, land: Callable[[Reply], None], reply: Reply) -> None:
+async def answered(task: Task) -> Reply:
+    """Do an async task; what failed is logged."""
+    return told(task, await ado(task))
+
+
+def across(loop: asyncio.AbstractEventLoop, task: Task, future: asyncio.Future[Reply], reply: Reply) -> None:
     """Hand a reply from a thread to the loop."""
+
+    def land() -> None:
+        if not future.done():
+            future.set_result(told(task, reply))
+
     try:
-        loop.call_soon_threadsafe(land, reply)
+        loop.call_soon_threadsafe(land)
     except RuntimeError:  # the loop is closed: nobody waits any more
         return

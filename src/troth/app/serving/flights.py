@@ -33,28 +33,26 @@ class Flights(Generic[F]):
 
     A client that gave up asks again while its first call still runs. Behind a barrier the second would hold a thread and a
     connection only to wait for the first one's row; so it waits here.
-
-    :param make: makes a future.
     """
 
-    def __init__(self, make: Callable[[], F]) -> None:
-        self._make = make
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._by_key: dict[tuple[str, str], tuple[bytes, F]] = {}
         self._held: Counter[str] = Counter()
-        self._all = 0
+        self._all: set[F] = set()
+        """Held, since an event loop holds its tasks weakly only."""
 
-    def board(self, task: Task) -> tuple[F | None, bool]:
-        """(the future of the task's reply, whether the caller is to fulfil it); (None, False) if there are too many."""
+    def board(self, task: Task, make: Callable[[], F]) -> tuple[F | None, bool]:
+        """(the future of the task's reply, whether it was made now); (None, False) if there are too many."""
         key, args, name = task.key, bytes(task.call.args), task.offered.name
         with self._lock:
             flying = self._by_key.get(key)
             if flying is not None and flying[0] == args and not task.ordinary:
                 return flying[1], False
-            if self._all >= limits.CALLS_IN_FLIGHT or self._held[name] >= limits.CALLS_PER_DESTINATION:
+            if len(self._all) >= limits.CALLS_IN_FLIGHT or self._held[name] >= limits.CALLS_PER_DESTINATION:
                 return None, False
-            future = self._make()
-            self._all += 1
+            future = make()
+            self._all.add(future)
             self._held[name] += 1
             if flying is None:  # else: the same key with another payload, which the barrier judges
                 self._by_key[key] = (args, future)
@@ -63,7 +61,7 @@ class Flights(Generic[F]):
 
     def _land(self, key: tuple[str, str], name: str, future: F) -> None:
         with self._lock:
-            self._all -= 1
+            self._all.discard(future)
             self._held[name] -= 1
             if not self._held[name]:
                 del self._held[name]

@@ -81,5 +81,10 @@ async def ado(task: Task) -> Reply:
         async with asyncio.timeout(timeout):
             reply: Reply = await task.offered.acall(task.call)
             return reply
+    except asyncio.CancelledError as error:
+        running = asyncio.current_task()
+        if running is not None and running.cancelling():
+            raise
+        return broken(error)  # the step's own code raised it
     except TimeoutError:
         return busy(f"{task.offered.name} took longer than its {timeout:g} s")

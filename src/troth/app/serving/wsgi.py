@@ -33,11 +33,11 @@ class WsgiRoutes:
         self.desk = desk
         self.threads = threads
         self._clock = Clock()
-        self._flights: Flights[Future[Reply]] = Flights(Future)
+        self._flights: Flights[Future[Reply]] = Flights()
 
     def abandon(self) -> None:
         """In a forked child: calls of the parent never end here."""
-        self._flights = Flights(Future)
+        self._flights = Flights()
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -63,7 +63,7 @@ class WsgiRoutes:
 
     def _reply(self, task: Task) -> Reply:
         """The reply to a call, made in this thread unless it is under way already."""
-        future, mine = self._flights.board(task)
+        future, mine = self._flights.board(task, Future)
         if future is None:
             return busy(full(task))
         if mine:
@@ -92,7 +92,7 @@ class WsgiRoutes:
             return lambda future: ended.put(self.desk.line(task, outcome(future)))
 
         for task in batch.tasks:
-            future, mine = self._flights.board(task)
+            future, mine = self._flights.board(task, Future)
             if future is None:
                 ended.put(self.desk.line(task, busy(full(task))))
                 continue
