@@ -311,11 +311,10 @@ class Node:
         now = self.now()
         self.driver.feed(live, Replied(now, branch, op, attempt, reply, self.luck.draw()))
         host = live.host
-        if host is not None and reply.word is not Word.DONE and self._long(live, branch, reply, now):
-            host.paused(branch)
-
-    def _long(self, live: Live, branch: int, reply: Reply, now: int) -> bool:
-        return reply.word is Word.ONGOING or live.saga.doc.branches[branch].due > now + LONG_PAUSE
+        if host is not None and reply.word is not Word.DONE:
+            due = live.saga.doc.branches[branch].due
+            if reply.word is Word.ONGOING or due > now + LONG_PAUSE:
+                host.paused(branch)
 
     def _answer(self, live: Live, command: Answer) -> None:
         if live.host is not None:
