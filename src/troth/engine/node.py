@@ -39,9 +39,7 @@ LONG_PAUSE = 1_000_000
 
 
 class Node:
-    """Drives transactions until it is stopped or fenced.
-
-    All methods are called on its loop's thread, except where said. Made by `open_node`.
+    """Drives transactions until it is stopped or fenced. All methods are called on its loop's thread, except where said.
 
     :param store: already opened.
     """
