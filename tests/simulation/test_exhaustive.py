@@ -7,7 +7,7 @@ import pytest
 from tests.budget import EXHAUSTIVE
 from troth.testing.simulation.exhaustive import Scene, longer_scenes, nested_scenes, play, scenes, tcc_scenes, walk
 
-IN_PAIRS = ("declared seat fund", "open seat fund, fund refuses")
+IN_PAIRS = ("declared seat fund", "open seat fund, seat refuses")
 """The TCC scenes whose pairs of faults fit the time of `make test`."""
 
 
