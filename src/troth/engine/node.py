@@ -297,9 +297,7 @@ class Node:
             if not participant.is_async(op) and host.take(index, request, participant):
                 return
             context = host.context(index)
-        if context is None:
-            context = Context()
-        self.calls.start(InFlight(live, index, request, participant, context))
+        self.calls.start(InFlight(live, index, request, participant, Context() if context is None else context))
 
     def replied(self, live: Live, branch: int, op: Op, attempt: int, reply: Reply) -> None:
         """A call was answered."""
