@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import http.client
-import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +15,7 @@ import pytest
 from tests.app.patience import until
 from tests.processes import market
 from tests.processes.crew import environment
+from tests.processes.gunicorn import Gunicorn
 from tests.processes.test_fork import check_market
 from tests.processes.test_kills import Evidence
 
@@ -26,65 +23,20 @@ pytest.importorskip("gunicorn")
 WORKERS = 3
 
 
-def quiet() -> list[str]:
-    """Newer ones open a control socket in the home directory."""
-    from gunicorn.config import KNOWN_SETTINGS
-
-    flag = "--no-control-socket"
-    return [flag] if any(flag in (setting.cli or ()) for setting in KNOWN_SETTINGS) else []
-
-
-class Server:
-    """A gunicorn with sync workers, on a socket that we bound."""
+class Server(Gunicorn):
+    """The market behind it."""
 
     def __init__(self, home: Path, master_buys: bool) -> None:
-        self.listener = socket.socket()
-        self.listener.bind(("127.0.0.1", 0))
-        self.listener.listen(64)
-        self.port = self.listener.getsockname()[1]
-        self.errors = (home / "gunicorn.txt").open("w+b")
-        command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", str(WORKERS), "--bind"]
-        command += [f"fd://{self.listener.fileno()}", "--graceful-timeout", "20", *quiet(), "tests.processes.web:app"]
         more = {"MARKET_MASTER_BUYS": "1"} if master_buys else {}
-        self.process = subprocess.Popen(
-            command,
-            env=environment(home, MARKET_PACE="0.01", PYTHONWARNINGS="", **more),
-            cwd=home,
-            stdout=self.errors,
-            stderr=self.errors,
-            pass_fds=[self.listener.fileno()],
-        )
+        env = environment(home, MARKET_PACE="0.01", **more)
+        super().__init__(home, "tests.processes.web:app", env, workers=WORKERS, preload=True)
 
     def ask(self, form: str, gid: str, n: int) -> list[Any]:
-        """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.request("GET", f"/{form}/{gid}/{n}")
-            answer = connection.getresponse()
-            body = answer.read()
-            assert answer.status == 200, self.told()
-            said: list[Any] = json.loads(body)
-            return said
-        finally:
-            connection.close()
-
-    def told(self) -> str:
-        """What it logged."""
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace")
-
-    def stop(self) -> int:
-        """Gracefully."""
-        self.process.terminate()
-        return self.process.wait(60)
-
-    def close(self) -> None:
-        """Whatever it does."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.listener.close()
-        self.errors.close()
+        """Buy."""
+        status, said = self.send("GET", f"/{form}/{gid}/{n}")
+        assert status == 200, self.told()
+        answer: list[Any] = said
+        return answer
 
 
 @pytest.fixture(params=[True, False], ids=["used in the master", "not used in the master"])
