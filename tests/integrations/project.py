@@ -21,7 +21,7 @@ class Shop:
 
     def environment(self, **more: str) -> dict[str, str]:
         """What its processes need."""
-        path = os.pathsep.join([str(PROJECT), str(ROOT / "src")])
+        path = os.pathsep.join([str(PROJECT), str(ROOT), str(ROOT / "src")])
         return {
             **os.environ, "SHOP_HOME": str(self.home), "PYTHONPATH": path, "PYTHONWARNINGS": "error",
             "DJANGO_SETTINGS_MODULE": "project.settings", **more,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("django", reason="Django isn't installed")
 from tests.integrations.project import Shop
+from troth.testing.servers.postgres import PostgresServer
 
 
 def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
@@ -16,6 +18,15 @@ def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
     said = Shop(tmp_path).manage("test", "--shuffle")
     assert "OK" in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.services
+def test_the_examples_own_tests_pass_on_postgres(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """Connections that threads keep stand in nobody's way: the test database can be dropped."""
+    uri = postgres_server.new_database()
+    name = f"shop_{os.getpid()}"
+    more = {"SHOP_POSTGRES": uri, "SHOP_TEST": name, "DJANGO_SETTINGS_MODULE": "tests.integrations.shop_on_postgres"}
+    assert "OK" in Shop(tmp_path).manage("test", "--shuffle", "--noinput", "shop", **more)
 
 
 def test_manage_py_troth_is_the_command_line_with_the_log_of_the_settings(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ WSGI_APPLICATION = "project.wsgi.application"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = ["troth.integrations.django", "shop"]
+MIDDLEWARE = ["troth.integrations.django.middleware.Problems"]
 DATABASES = {
     "default": {"ENGINE": "django.db.backends.sqlite3", "NAME": HOME / "shop.db", "OPTIONS": {"timeout": 20}},
 }

@@ -4,11 +4,12 @@ from django.db import models
 
 
 class Item(models.Model):
-    """Something to sell, and how much of it is left."""
+    """Something to sell, how much of it is left, and how much of it is held for baskets."""
 
     sku = models.CharField(max_length=40, primary_key=True)
     price = models.PositiveIntegerField()
     left = models.PositiveIntegerField()
+    held = models.PositiveIntegerField(default=0)
 
 
 class Order(models.Model):

@@ -68,3 +68,25 @@ def place_order(number: int, sku: str, quantity: int) -> int:
     payment = charge(number, amount)
     close(number)
     return payment
+
+
+@troth.tcc(on="default")
+class Hold:
+    """Things held for a basket: frozen by the try, gone by the confirm, free again by the cancel."""
+
+    def try_(self, db, sku: str, quantity: int) -> list:
+        """Freeze them."""
+        if not Item.objects.filter(sku=sku, left__gte=quantity).update(left=F("left") - quantity, held=F("held") + quantity):
+            raise Refused(f"{sku} is sold out")
+        return [sku, quantity]
+
+    def confirm(self, db, hold: list) -> None:
+        """They are sold."""
+        sku, quantity = hold
+        Item.objects.filter(sku=sku).update(held=F("held") - quantity)
+
+    def cancel(self, db, hold: list | None) -> None:
+        """They are for others again."""
+        if hold is not None:
+            sku, quantity = hold
+            Item.objects.filter(sku=sku).update(left=F("left") + quantity, held=F("held") - quantity)

@@ -6,7 +6,7 @@ from django.db import connection, transaction
 from django.test import TestCase, TransactionTestCase
 
 from shop.models import Item, Order, Payment
-from shop.sagas import charge, place_order, reserve
+from shop.sagas import Hold, charge, place_order, reserve
 from troth import Cancelled, DefinitionError
 from troth.integrations.django import troth
 
@@ -76,7 +76,31 @@ class PlaceOrder(TestCase):
         self.assertEqual(self.client.post("/orders/", body, JSON).status_code, 201)
         self.assertEqual(self.client.get("/orders/1/").json(), {"state": "confirmed"})
         again = self.client.post("/orders/", {**body, "number": 2, "quantity": 999}, JSON)
-        self.assertEqual((again.status_code, again.json()["reason"]), (409, "apple is sold out"))
+        self.assertEqual((again.status_code, again.json()["detail"]), (409, "apple is sold out"))
+        self.assertEqual(self.client.get("/orders/3/").status_code, 404)
+
+    def test_a_basket_is_taken_whole_or_not_at_all(self) -> None:
+        """TCC: all of it is held before any of it is sold."""
+        Item.objects.create(sku="pear", price=20, left=1)
+        self.assertEqual(self.client.post("/baskets/1/", {"apple": 2, "pear": 1}, JSON).status_code, 201)
+        self.assertEqual(self.client.post("/baskets/2/", {"apple": 2, "pear": 1}, JSON).status_code, 409)
+        found = {item.sku: (item.left, item.held) for item in Item.objects.all()}
+        self.assertEqual(found, {"apple": (98, 0), "pear": (0, 0)})
+        holds = troth.run_tcc("basket-3", [Hold.branch("apple", 5), Hold.branch("apple", 3)])
+        self.assertEqual(holds.result, [["apple", 5], ["apple", 3]])
+        self.assertEqual(troth.start_tcc("basket-4", [Hold.branch("pear", 1)]).wait().state, "cancelled")
+        with self.assertRaisesMessage(DefinitionError, "inside transaction.atomic()"), transaction.atomic():
+            troth.transaction("basket-5")
+
+    def test_other_services_call_its_steps(self) -> None:
+        """The barrier stands before them: the same call twice has one effect."""
+        self.assertIn("shop.sagas.reserve", self.client.get("/troth/").content.decode())
+        call = "/troth/steps/shop.sagas.reserve?gid=theirs-1&branch_id=0/reserve%231&op=action&trans_type=saga"
+        head = {"Idempotency-Key": f"{'ab' * 16}/0/reserve#1/action", "Troth-Begun": "1", "Troth-Low-Water": "0", "Troth-Log": "x"}
+        for _ in range(2):
+            answer = self.client.post(call, {"sku": "apple", "quantity": 4}, JSON, headers=head)
+            self.assertEqual((answer.status_code, answer.json()), (200, None))
+        self.assertEqual(Item.objects.get().left, 96)
 
     async def test_the_async_view(self) -> None:
         """Its sync steps run in threads, on the test's connection all the same."""
@@ -85,7 +109,11 @@ class PlaceOrder(TestCase):
         self.assertEqual(response.status_code, 201)
         self.assertEqual((await Order.objects.aget()).state, "paid")
         await reserve.aio("apple", 2)
-        self.assertEqual((await Item.objects.aget()).left, 97)
+        async with troth.transaction("basket-1") as tx:
+            await tx(Hold).try_.aio("apple", 2)
+        self.assertEqual((await troth.aio.run_tcc("basket-2", [Hold.branch("apple", 5)])).state, "confirmed")
+        self.assertEqual((await troth.aio.start(place_order, 2, "apple", 1)).gid, "order-2")
+        self.assertEqual((await Item.objects.aget()).left, 89)
 
 
 class Setup(TestCase):

@@ -33,7 +33,10 @@ class RunsTcc:
     """The part of the Troth object that knows TCC classes and runs their transactions.
 
     :ivar tcc_classes: the classes by name.
+    :ivar block_type: what `transaction` makes.
     """
+
+    block_type: type[TccBlock] = TccBlock
 
     def __init__(self) -> None:
         self.tcc_classes: Names[TccForm] = Names("tcc class")
@@ -101,7 +104,7 @@ class RunsTcc:
         """
         gid = checked_tcc(gid, "troth.transaction(…)")
         seconds = None if timeout is None else checked_seconds(timeout, "troth.transaction", "timeout")
-        return TccBlock(cast("Troth", self), gid, seconds, checked_until(until), checked_name(name, "troth.transaction"))
+        return self.block_type(cast("Troth", self), gid, seconds, checked_until(until), checked_name(name, "troth.transaction"))
 
     @property
     def nested(self) -> Nested:

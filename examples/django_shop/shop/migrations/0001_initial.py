@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
                 ("sku", models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ("price", models.PositiveIntegerField()),
                 ("left", models.PositiveIntegerField()),
+                ("held", models.PositiveIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(

@@ -1,9 +1,9 @@
-"""``on="default"``: steps on a database by its alias in Django's ``DATABASES``."""
+"""``on="default"``: steps and TCC classes on a database by its alias in Django's ``DATABASES``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from troth.app.step import (
     UNSET,
@@ -15,6 +15,9 @@ from troth.app.step import (
     SyncStep,
     Unset,
 )
+from troth.app.tcc import DefinesTcc
+from troth.app.tcc_shape import FreeDecorator as FreeTcc
+from troth.app.tcc_shape import OnDecorator as OnTcc
 from troth.ports.database import Database
 from troth.ports.errors import DefinitionError
 
@@ -22,8 +25,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class DefinesStepsByAlias(DefinesSteps):
-    """The part of Django's Troth object that makes steps."""
+class DefinesByAlias(DefinesSteps, DefinesTcc):
+    """The part of Django's Troth object that makes steps and TCC classes."""
 
     def on_alias(self, alias: str) -> Database:
         """The database of an alias; see `DjangoTroth.on_alias`."""
@@ -70,7 +73,48 @@ class DefinesStepsByAlias(DefinesSteps):
         :raises DefinitionError: naming the step, what is wrong, and the cure.
         :raises ConfigurationError: if there is no such alias.
         """
-        if isinstance(options.get("on"), str):
-            options["on"] = self.on_alias(options["on"])
         make: Any = DefinesSteps.step
-        return make(self, fn, **options)
+        return make(self, fn, **self._resolved(options))
+
+    def _resolved(self, options: dict[str, Any]) -> dict[str, Any]:
+        on = options.get("on")
+        return {**options, "on": self.on_alias(on)} if isinstance(on, str) else options
+
+    @overload
+    def tcc(
+        self,
+        cls: None = None,
+        /,
+        *,
+        on: Database | str,
+        guarded: bool = False,
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        timeout: float | None = None,
+        attempts: int | None = None,
+        interval: float | None = None,
+        refuse_on: type[BaseException] | tuple[type[BaseException], ...] = (),
+    ) -> OnTcc: ...
+    @overload
+    def tcc(
+        self,
+        cls: None = None,
+        /,
+        *,
+        on: None = None,
+        guarded: Literal[True],
+        name: str | None = None,
+        aliases: tuple[str, ...] = (),
+        timeout: float | None = None,
+        attempts: int | None = None,
+        interval: float | None = None,
+        refuse_on: type[BaseException] | tuple[type[BaseException], ...] = (),
+    ) -> FreeTcc: ...
+    def tcc(self, cls: Any = None, /, **options: Any) -> Any:
+        """As `Troth.tcc`; ``on=`` may also be an alias of ``DATABASES``.
+
+        :raises DefinitionError: naming the class, what is wrong, and the cure.
+        :raises ConfigurationError: if there is no such alias.
+        """
+        make: Any = DefinesTcc.tcc
+        return make(self, cls, **self._resolved(options))

@@ -13,7 +13,7 @@ from django.conf import settings
 from troth.app.troth import Troth
 from troth.ports.errors import ConfigurationError
 
-OWN: Final = frozenset({"in_atomic", "test_store"})
+OWN: Final = frozenset({"in_atomic", "test_store", "secret", "batch"})
 """Settings that only Django's glue has."""
 EXAMPLE: Final = "TROTH = {\"store\": f\"sqlite:///{BASE_DIR / 'troth-log.db'}\"}"
 
@@ -26,12 +26,16 @@ class Configuration:
     :ivar in_atomic: what a saga begun inside ``transaction.atomic`` is: ``refuse``, an error; ``allow``, begun apart from
         the block.
     :ivar test_store: the log's URL under Django's test runner.
+    :ivar secret: what requests of other services are signed with; see `Troth.routes`.
+    :ivar batch: let other services send many calls in one request.
     :ivar more: the rest, for the Troth object.
     """
 
     store: str
     in_atomic: Literal["refuse", "allow"]
     test_store: str
+    secret: Any
+    batch: bool
     more: dict[str, Any]
 
 
@@ -57,7 +61,14 @@ def read() -> Configuration:
         raise ConfigurationError(f'TROTH["in_atomic"] is {in_atomic!r}: say "refuse" or "allow"')
     store = given.get("store") or getattr(settings, "TROTH_STORE", "") or os.environ.get("TROTH_STORE", "")
     more = {name: value for name, value in given.items() if name not in OWN and name != "store"}
-    return Configuration(str(store), in_atomic, str(given.get("test_store", "memory://")), more)
+    return Configuration(
+        store=str(store),
+        in_atomic=in_atomic,
+        test_store=str(given.get("test_store", "memory://")),
+        secret=given.get("secret"),
+        batch=bool(given.get("batch", True)),
+        more=more,
+    )
 
 
 def no_store() -> ConfigurationError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
+from collections.abc import Sequence
 from contextvars import Context
 from typing import Any, NamedTuple
 
@@ -16,16 +15,20 @@ from troth.app.current import SCOPE, FunctionScope, in_loop
 from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
 from troth.app.invoking import outside_sync
+from troth.app.outcome import Handle, Outcome
 from troth.app.step import Step
-from troth.app.stores import open_store
+from troth.app.tcc_block import TccBlock
+from troth.app.tcc_form import Branch
 from troth.app.troth import Troth
 from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.engine.participants import Host
-from troth.integrations.django.by_alias import DefinesStepsByAlias
+from troth.integrations.django.by_alias import DefinesByAlias
 from troth.integrations.django.configuration import Configuration, no_store, read, under_test
 from troth.integrations.django.hosting import DjangoParticipant, DjangoSyncHost
-from troth.integrations.django.lending import Connections, Lending, in_tests, of_test
+from troth.integrations.django.lending import in_tests
+from troth.integrations.django.tcc import DjangoAioTroth, DjangoBlock
+from troth.integrations.django.trial import Trial
 from troth.participant.database import Guarded
 from troth.ports.errors import DefinitionError
 from troth.ports.store import Store
@@ -45,29 +48,28 @@ class Asked(NamedTuple):
     options: Options
 
 
-class DjangoTroth(DefinesStepsByAlias, Troth):
+class DjangoTroth(DefinesByAlias, Troth):
     """A `Troth` object inside a Django project.
 
     :param configuration: what the settings say.
     :raises ConfigurationError: if one of them is none that works.
     """
 
+    block_type = DjangoBlock
+
     def __init__(self, configuration: Configuration) -> None:
         super().__init__(configuration.store or "memory://", **configuration.more)
         self.store_url = configuration.store
         self.configuration = configuration
-        self.lending = Lending()
+        self.trial = Trial(configuration.test_store, self._end_quickly)
         self._configured = self.runtime.make_store
-        self._of_test = open_store(configuration.test_store)
-        self._test: list[tuple[Any, Any]] = []
-        self._looking = threading.Lock()
         self._wrapped: dict[str, DjangoParticipant] = {}
         self.runtime.make_store = self._make_store
 
     def _make_store(self) -> Store:
         if under_test():
             KEPT.ageless = True
-            return self._of_test()
+            return self.trial.make_store()
         if not self.configuration.store:
             raise no_store()
         return self._configured()
@@ -112,6 +114,16 @@ class DjangoTroth(DefinesStepsByAlias, Troth):
         known = connections.all(initialized_only=True)
         return next((each.alias for each in known if in_block(each)), None)
 
+    def _refuse_block(self, what: str, cure: str) -> None:
+        """Raise inside an atomic block, unless the settings allow it."""
+        alias = self._open_block()
+        if alias is not None and self.configuration.in_atomic != "allow":
+            raise DefinitionError(
+                f"{what} is begun inside transaction.atomic() on {alias!r}: it is no part of that block, would not see what it"
+                f" wrote, and would stay if it rolled back. {cure} With ATOMIC_REQUESTS, mark the view"
+                " transaction.non_atomic_requests."
+            )
+
     def invoke_step(self, step: Step[Any, Any], args: tuple[Any, ...], kwargs: dict[str, Any], spelling: Spelling) -> Any:
         """As `Troth.invoke_step`; a saga's step is never a part of an atomic block."""
         scope = SCOPE.get()
@@ -136,79 +148,84 @@ class DjangoTroth(DefinesStepsByAlias, Troth):
             return super().invoke_saga(*asked)
         if awaited:
             return self._awaited_in_test(asked) if in_tests() else super().invoke_saga(*asked)
-        alias = self._open_block()
-        if alias is not None:
-            return self._beside(alias, asked)
-        given = of_test()
-        self._look_at(given)
-        if not given:
-            return super().invoke_saga(*asked)
-        with self.lending.lend(given):
-            return self._lent(asked)
+        if self._open_block() is not None:
+            return self._beside(asked)
+        with self.trial.waiting() as in_test:
+            if not in_test or verb != "start":
+                return super().invoke_saga(*asked)
+            outcome = super().invoke_saga(*asked._replace(verb="run"))
+        return TrothHandle(self, outcome.gid, definition)
 
-    def _beside(self, alias: str, asked: Asked) -> Any:
-        """A saga begun inside an atomic block: an error, or, where the settings allow it, begun apart from the block."""
-        if self.configuration.in_atomic != "allow":
-            name = asked.definition.name.rpartition(".")[2]
-            raise DefinitionError(
-                f"{asked.definition.what} is begun inside transaction.atomic() on {alias!r}: it is no part of that block, would not"
-                f" see what it wrote, and would stay if it rolled back. Write troth.on_commit({name}, …) or, as Django does,"
-                f" transaction.on_commit(lambda: {name}.start(…)); or begin it after the block (with ATOMIC_REQUESTS: mark the view"
-                " transaction.non_atomic_requests)."
-            )
+    def _beside(self, asked: Asked) -> Any:
+        """A saga begun inside an atomic block: refused, or begun in troth's own threads, on connections of their own."""
+        name = asked.definition.name.rpartition(".")[2]
+        django = f"transaction.on_commit(lambda: {name}.start(…))"
+        self._refuse_block(asked.definition.what, f"Write troth.on_commit({name}, …) or, as Django does, {django}.")
         handle: TrothHandle[Any] = super().invoke_saga(*asked._replace(verb="start"))
         if asked.verb == "start":
             return handle
         return handle.wait() if asked.verb == "run" else handle.result()
 
+    # --- TCC
+
+    @property
+    def aio(self) -> DjangoAioTroth:
+        """See `Troth.aio`."""
+        return DjangoAioTroth(self)
+
+    def transaction(self, gid: str | None = None, **options: Any) -> TccBlock:
+        """As `Troth.transaction`; never a part of an atomic block.
+
+        :raises DefinitionError: inside of one.
+        """
+        self._refuse_block("a TCC transaction", "Open it after the block, or as a step of a saga that troth.on_commit(…) starts.")
+        return super().transaction(gid, **options)
+
+    def run_tcc(self, gid: str | None, branches: Sequence[Branch], **options: Any) -> Outcome[list[Any]]:
+        """As `Troth.run_tcc`.
+
+        :raises DefinitionError: inside an atomic block.
+        """
+        self._refuse_block("a TCC transaction", "Write transaction.on_commit(lambda: troth.start_tcc(…)).")
+        with self.trial.waiting():
+            return super().run_tcc(gid, branches, **options)
+
+    def start_tcc(self, gid: str | None, branches: Sequence[Branch], **options: Any) -> Handle[list[Any]]:
+        """As `Troth.start_tcc`; in a TestCase it has ended when this returns.
+
+        :raises DefinitionError: inside an atomic block.
+        """
+        self._refuse_block("a TCC transaction", "Write transaction.on_commit(lambda: troth.start_tcc(…)).")
+        with self.trial.waiting() as in_test:
+            if not in_test:
+                return super().start_tcc(gid, branches, **options)
+            outcome = super().run_tcc(gid, branches, **options)
+        return TrothHandle(self, outcome.gid, self.holds)
+
     # --- Django's tests
 
     def forget_log(self) -> None:
         """Under test: end this process's node and begin with an empty log, as each ``TestCase`` test does."""
+        self.trial.forget_log()
+
+    def _end_quickly(self) -> None:
         drain, self.runtime.drain = self.runtime.drain, TEST_DRAIN
         try:
             self.close()
         finally:
             self.runtime.drain = drain
-        self._of_test = open_store(self.configuration.test_store)
-
-    def _look_at(self, given: Connections) -> None:
-        """Forget the log of a test that is over.
-
-        :param given: the connections of the test that is running, if it is a TestCase.
-        """
-        running = [(connection, connection.atomic_blocks[-1]) for connection in given.values()]
-        with self._looking:
-            if any(pair in self._test for pair in running):
-                return
-            over = bool(self._test) and not any(block in connection.atomic_blocks for connection, block in self._test)
-            if running or over:
-                self._test = running
-                self.forget_log()
 
     def _read(self) -> Store:
         if in_tests() and not in_loop():
-            self._look_at(of_test())
+            self.trial.look()
         return super()._read()
 
-    def _lent(self, asked: Asked) -> Any:
-        """In a test: what is started is done when the call returns, since afterwards the test's connection is its own again."""
-        if asked.verb != "start":
-            return super().invoke_saga(*asked)
-        outcome = super().invoke_saga(*asked._replace(verb="run"))
-        return TrothHandle(self, outcome.gid, asked.definition)
-
     async def _awaited_in_test(self, asked: Asked) -> Any:
-        """The connections are those of the thread that `sync_to_async` works in: the test's own."""
-        given: Connections = await sync_to_async(of_test)()
-        await asyncio.to_thread(self._look_at, given)
-        if not given:
-            return await super().invoke_saga(*asked)
-        with self.lending.lend(given):
-            if asked.verb != "start":
+        async with self.trial.awaiting() as in_test:
+            if not in_test or asked.verb != "start":
                 return await super().invoke_saga(*asked)
             outcome = await super().invoke_saga(*asked._replace(verb="run"))
-            return TrothHandle(self, outcome.gid, asked.definition)
+        return TrothHandle(self, outcome.gid, asked.definition)
 
     # --- the engine's registry
 
@@ -217,7 +234,7 @@ class DjangoTroth(DefinesStepsByAlias, Troth):
         inner = super().participant(name)
         found = self._wrapped.get(name)
         if inner is not None and (found is None or found.inner is not inner):
-            found = self._wrapped[name] = DjangoParticipant(inner, self.lending)
+            found = self._wrapped[name] = DjangoParticipant(inner, self.trial.lending)
         return None if inner is None else found
 
     def make_host(self, node: Node, live: Live, saga: Any, slot: Any, context: Context | None) -> Host:
