@@ -11,10 +11,9 @@ import pytest
 from msgspec import Raw
 
 pytest.importorskip("django", reason="Django isn't installed")
-import django
-from django.conf import settings
 from django.db import OperationalError, connections
 
+from tests.exams.django_aliases import alias_for, postgres_alias
 from troth.app.databases import open_database
 from troth.ports.caller import Call
 from troth.testing.exams.database import DatabaseExam
@@ -56,17 +55,6 @@ class DjangoBench(Bench):
         return self.database.plain(ask)
 
 
-def alias_for(**parts: Any) -> str:
-    """An alias of its own in Django's settings."""
-    if not settings.configured:
-        settings.configure(DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
-        django.setup()
-    alias = f"exam{len(connections.settings)}"
-    plain = {key: value for key, value in connections.settings["default"].items() if key != "TEST"}
-    connections.settings[alias] = {**plain, "OPTIONS": {}, **parts}
-    return alias
-
-
 def busy() -> OperationalError:
     """What Django raises for a lock that is held."""
     native = sqlite3.OperationalError("database is locked")
@@ -81,6 +69,8 @@ def examined(bench: Bench, alias: str) -> Iterator[Bench]:
     assert connections[alias].connection is None
     bench.prepare()
     connections[alias].ensure_connection()
+    if connections[alias].vendor == "sqlite":
+        connections[alias].cursor().execute("PRAGMA synchronous = OFF")
     yield bench
     bench.close()
     connections[alias].close()
@@ -116,16 +106,9 @@ class TestDjangoPostgres(DatabaseExam):
     def bench(self, postgres_server: PostgresServer, level: str | None) -> Iterator[Bench]:
         """A schema of its own."""
         import psycopg
-        from psycopg.conninfo import conninfo_to_dict
 
-        parts = conninfo_to_dict(postgres_server.new_schema())
-        options = {"options": parts.get("options", "")}
-        if level:
-            options["isolation_level"] = getattr(psycopg.IsolationLevel, level)
-        alias = alias_for(
-            ENGINE="django.db.backends.postgresql",
-            NAME=parts["dbname"], USER=parts["user"], HOST=parts["host"], PORT=parts["port"], OPTIONS=options,
-        )  # fmt: skip
+        isolation = getattr(psycopg.IsolationLevel, level) if level else None
+        alias = postgres_alias(postgres_server.new_schema(), isolation)
 
         def deadlock() -> OperationalError:
             error = OperationalError("deadlock detected")

@@ -16,25 +16,26 @@ PROJECT = ROOT / "examples" / "django_shop"
 class Shop:
     """A copy of the shop's data: its database and its log."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **env: str) -> None:
         self.home = home
+        self.env = env
 
     def environment(self, **more: str) -> dict[str, str]:
         """What its processes need."""
         path = os.pathsep.join([str(PROJECT), str(ROOT), str(ROOT / "src")])
         return {
             **os.environ, "SHOP_HOME": str(self.home), "PYTHONPATH": path, "PYTHONWARNINGS": "error",
-            "DJANGO_SETTINGS_MODULE": "project.settings", **more,
+            "DJANGO_SETTINGS_MODULE": "project.settings", **self.env, **more,
         }  # fmt: skip
 
     def command(self, *words: str) -> list[str]:
         """A ``manage.py`` command."""
         return [sys.executable, str(PROJECT / "manage.py"), *words]
 
-    def manage(self, *words: str, code: int = 0, stdin: str = "", **more: str) -> str:
+    def manage(self, *words: str, code: int = 0, **more: str) -> str:
         """Run a ``manage.py`` command to its end; what it printed."""
         ran = subprocess.run(
-            self.command(*words), env=self.environment(**more), cwd=self.home, input=stdin,
+            self.command(*words), env=self.environment(**more), cwd=self.home,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
         assert ran.returncode == code, f"{words}\n{ran.stdout}\n{ran.stderr}"

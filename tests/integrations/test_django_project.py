@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("django", reason="Django isn't installed")
-from tests.integrations.project import Shop
+from tests.integrations.project import ROOT, Shop
 from troth.testing.servers.postgres import PostgresServer
 
 
@@ -23,10 +23,9 @@ def test_the_examples_own_tests_pass(tmp_path: Path) -> None:
 @pytest.mark.services
 def test_the_examples_own_tests_pass_on_postgres(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """Connections that threads keep stand in nobody's way: the test database can be dropped."""
-    uri = postgres_server.new_database()
-    name = f"shop_{os.getpid()}"
-    more = {"SHOP_POSTGRES": uri, "SHOP_TEST": name, "DJANGO_SETTINGS_MODULE": "tests.integrations.shop_on_postgres"}
-    assert "OK" in Shop(tmp_path).manage("test", "--shuffle", "--noinput", "shop", **more)
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.integrations.shop_on_postgres", "SHOP_TEST": f"shop_{os.getpid()}"}
+    shop = Shop(tmp_path, SHOP_POSTGRES=postgres_server.new_database(), **settings)
+    assert "OK" in shop.manage("test", "--shuffle", "--noinput", "shop")
 
 
 def test_manage_py_troth_is_the_command_line_with_the_log_of_the_settings(tmp_path: Path) -> None:
@@ -47,3 +46,24 @@ def test_manage_py_troth_is_the_command_line_with_the_log_of_the_settings(tmp_pa
     assert "no arguments" in shop.manage("troth", "node", "now", code=1)
     facts = shop.facts()
     assert (facts["left"], facts["paid"]) == (3, [[1, 20]])
+
+
+FORKER = f"exec(open({str(ROOT / 'tests/integrations/django_forker.py')!r}).read())"
+
+
+def test_a_forked_child_does_not_use_its_parents_connection(tmp_path: Path) -> None:
+    """Nor its node: each side goes on with its own."""
+    shop = Shop(tmp_path)
+    shop.prepared(100)
+    assert "both went on" in shop.manage("shell", "-c", FORKER)
+    assert shop.facts()["left"] == 100 - 1 - 2 - 4 - 8
+
+
+@pytest.mark.services
+def test_a_forked_child_leaves_its_parents_server_session_alone(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    """The same where a connection is a socket."""
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.integrations.shop_on_postgres", "SHOP_TEST": "unused"}
+    shop = Shop(tmp_path, SHOP_POSTGRES=postgres_server.new_database(), **settings)
+    shop.prepared(100)
+    assert "both went on" in shop.manage("shell", "-c", FORKER)
+    assert shop.facts()["left"] == 100 - 1 - 2 - 4 - 8

@@ -23,6 +23,7 @@ from troth.adapters.databases.django_faults import CannotConnectError, DjangoFau
 from troth.adapters.databases.django_threads import (
     KEPT,
     close_elsewhere,
+    drop_if_broken,
     in_block,
     in_our_thread,
     keep_for_ever,
@@ -131,7 +132,7 @@ class _Session:
         try:
             self._refuse_block(connection)
             if self._outermost:
-                put_down(connection)
+                drop_if_broken(connection)
                 self._connect(connection)
             block = transaction.Atomic(self._alias, True, False)
             block.__enter__()

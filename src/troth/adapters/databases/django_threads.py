@@ -26,12 +26,18 @@ class Kept:
         self._depth = threading.local()
 
     def take_up(self) -> None:
-        """This thread begins a piece of work: nobody else may close its connections. Pieces may be nested."""
+        """This thread begins a piece of work: nobody else may close its connections; what has grown old is closed.
+
+        Pieces may be nested.
+        """
         depth = getattr(self._depth, "value", 0)
         self._depth.value = depth + 1
-        if not depth:
-            with self._guard:
-                self._idle.pop(threading.current_thread(), None)
+        if depth or not in_our_thread():
+            return
+        with self._guard:
+            idle = self._idle.pop(threading.current_thread(), [])
+        for connection in idle:
+            put_down(connection)
 
     def put_down(self) -> None:
         """It has ended the piece; after the outermost, what is too old or broken is closed, the rest kept for the next."""
@@ -73,6 +79,15 @@ def put_down(connection: Any, *, close: bool = False) -> None:
         connection.close()
     else:
         connection.close_if_unusable_or_obsolete()
+
+
+def drop_if_broken(connection: Any) -> None:
+    """Close a connection on which an error was met, if it doesn't work any more; the next use opens it again."""
+    if connection.connection is not None and connection.errors_occurred:
+        if connection.is_usable():
+            connection.errors_occurred = False
+        else:
+            connection.close()
 
 
 def close_elsewhere(connection: Any) -> None:

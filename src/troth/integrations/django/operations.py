@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db.migrations.operations.base import Operation
 
 from troth.adapters.databases.django import dialect_of
 
-TABLES = ("troth_barrier", "troth_barrier_mark")
+TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 
 
 class CreateBarrier(Operation):
     """Create the barrier's tables in the database that is migrated; where they are there already, nothing changes.
+
+    When the barrier gets another table, a further migration with this operation makes it.
 
     A router may keep them out of a database by answering no to ``allow_migrate(db, "troth")``.
     """
@@ -32,7 +35,8 @@ class CreateBarrier(Operation):
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         """Drop them, and with them the memory of what was done."""
         if self._wanted(app_label, schema_editor):
-            for table in TABLES:
+            text = " ".join(dialect_of(schema_editor.connection).tables)
+            for table in TABLE.findall(text):
                 schema_editor.execute(f"DROP TABLE IF EXISTS {table}", params=None)
 
     def describe(self) -> str:
