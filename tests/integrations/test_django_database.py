@@ -225,5 +225,5 @@ def test_manage_py_check_looks_at_steps_and_sagas(alias: str, monkeypatch: pytes
     finally:
         del connections.settings["odd"]
     assert "nothing undoes it" in found["troth.E004"]
-    assert "works in PostgreSQL and SQLite" in found["troth.E003"]
+    assert "works in PostgreSQL, MariaDB, MySQL and SQLite" in found["troth.E003"]
     assert run_checks() is not None

@@ -68,12 +68,10 @@ def dialect_of(connection: Any) -> Dialect:
     if vendor == "postgresql":
         level = connection.settings_dict.get("OPTIONS", {}).get("isolation_level")
         return dialects.postgres("read committed" if level is None else "serializable")
-    mysql = getattr(dialects, "mysql", None)
-    if vendor == "mysql" and mysql is not None:
-        dialect: Dialect = mysql()
-        return dialect
+    if vendor == "mysql":
+        return dialects.MYSQL
     raise ConfigurationError(
-        f"the database {connection.alias!r} is {connection.display_name}: the barrier works in PostgreSQL and SQLite."
+        f"the database {connection.alias!r} is {connection.display_name}: the barrier works in PostgreSQL, MariaDB, MySQL and SQLite."
         " Run the step on another database, or without on= and with guarded=True if it is safe to repeat."
     )
 
