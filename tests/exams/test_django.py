@@ -18,6 +18,7 @@ from troth.app.databases import open_database
 from troth.ports.caller import Call
 from troth.testing.exams.database import DatabaseExam
 from troth.testing.exams.database_bench import Bench, Deed
+from troth.testing.servers.mariadb import MariadbServer
 from troth.testing.servers.postgres import PostgresServer
 
 FORBIDDEN: Mapping[str, Callable[[Any], Any]] = {
@@ -123,6 +124,35 @@ class TestDjangoPostgres(DatabaseExam):
             DjangoBench(
                 lambda: open_database("exam", f"django://{alias}"),
                 "sync", mark="%s", conflict=deadlock, forbidden=FORBIDDEN, uncommittable=Deed(sql=late),
+            ),
+            alias,
+        )  # fmt: skip
+
+
+@pytest.mark.services
+class TestDjangoMariadb(DatabaseExam):
+    """MariaDB in Django's settings, through PyMySQL in the place of mysqlclient."""
+
+    @pytest.fixture
+    def bench(self, mariadb_server: MariadbServer) -> Iterator[Bench]:
+        """A database of its own."""
+        import pymysql
+
+        pymysql.install_as_MySQLdb()
+        alias = alias_for(
+            ENGINE="django.db.backends.mysql",
+            NAME=mariadb_server.new_database().rpartition("/")[2], USER="root", HOST="127.0.0.1", PORT=mariadb_server.port,
+        )  # fmt: skip
+
+        def deadlock() -> OperationalError:
+            error = OperationalError(1213, "Deadlock found")
+            error.__cause__ = pymysql.err.OperationalError(1213, "Deadlock found")
+            return error
+
+        yield from examined(
+            DjangoBench(
+                lambda: open_database("exam", f"django://{alias}"),
+                "sync", mark="%s", conflict=deadlock, forbidden=FORBIDDEN,
             ),
             alias,
         )  # fmt: skip

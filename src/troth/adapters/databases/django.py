@@ -71,8 +71,8 @@ def dialect_of(connection: Any) -> Dialect:
     if vendor == "mysql":
         return dialects.MYSQL
     raise ConfigurationError(
-        f"the database {connection.alias!r} is {connection.display_name}: the barrier works in PostgreSQL, MariaDB, MySQL and SQLite."
-        " Run the step on another database, or without on= and with guarded=True if it is safe to repeat."
+        f"the database {connection.alias!r} is {connection.display_name}: the barrier works in PostgreSQL, MariaDB, MySQL"
+        " and SQLite. Run the step on another database, or without on= and with guarded=True if it is safe to repeat."
     )
 
 

@@ -8,16 +8,18 @@ from typing import Any, Final
 from django.db import Error, InterfaceError, OperationalError
 from django.db.transaction import TransactionManagementError
 
-CONFLICTS: Final = frozenset({"40001", "40P01", 1213})
-"""serialization_failure, deadlock_detected; MySQL's ER_LOCK_DEADLOCK: rolled back for another's sake."""
+from troth.adapters.databases import mysql
+
+CONFLICTS: Final = frozenset({"40001", "40P01", *mysql.CONFLICTS})
+"""serialization_failure, deadlock_detected, and MySQL's: rolled back for another's sake."""
 SQLITE_BUSY: Final = frozenset({5, 6})
 """SQLITE_BUSY, SQLITE_LOCKED."""
-LOCKED_OUT: Final = frozenset({"55P03", 1205})
-"""lock_not_available; MySQL's ER_LOCK_WAIT_TIMEOUT."""
-NO_TABLE: Final = frozenset({"42P01", 1146})
-"""undefined_table; MySQL's ER_NO_SUCH_TABLE."""
-ENDED: Final = frozenset({"57P01", "57P02", "57P03", 2006, 2013, 2055, 4031})
-"""The server ended the connection: PostgreSQL's shutdowns; MySQL's CR_SERVER_GONE_ERROR, CR_SERVER_LOST and the like."""
+LOCKED_OUT: Final = frozenset({"55P03", mysql.LOCK_WAIT_TIMEOUT})
+"""lock_not_available, and MySQL's."""
+NO_TABLE: Final = frozenset({"42P01", mysql.NO_TABLE})
+"""undefined_table, and MySQL's."""
+ENDED: Final = frozenset({"57P01", "57P02", "57P03", *mysql.LOST})
+"""The server ended the connection: PostgreSQL's shutdowns, and MySQL's."""
 
 
 class CannotConnectError(OperationalError):
