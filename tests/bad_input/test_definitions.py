@@ -265,3 +265,22 @@ def test_gathers_nested_too_deeply(app: Troth) -> None:
         assert place(limits.PLACE_DEPTH) == 1
         with pytest.raises(Exception, match=rf"PLACE_DEPTH: {limits.PLACE_DEPTH + 1} is more than {limits.PLACE_DEPTH}"):
             place(limits.PLACE_DEPTH + 1)
+
+
+def test_a_retriable_step_called_before_the_pivot(app: Troth) -> None:
+    """Its effect would stay if the saga is cancelled later: the call is refused, and says what would do."""
+    pick = step(app, "pick")
+    tell = app.step(name="tell", role="retriable", guarded=True)(plain)
+    free = app.step(name="free", role="retriable", guarded=True, compensate=None)(plain)
+
+    @app.saga(name="place")
+    def place(early: bool) -> int:
+        pick(1)
+        return int(tell(1) if early else free(1))
+
+    with app:
+        assert place.run(False).state == "confirmed"
+        outcome = place.run(True)
+    assert outcome.state == "cancelled"
+    for words in ("DefinitionError: tell is retriable and nothing undoes it", "Call it after the pivot", "compensate=None"):
+        assert words in outcome.reason

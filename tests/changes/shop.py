@@ -39,7 +39,7 @@ def order_gid(order):
 '''
 
 STEP = '''
-@troth.step(on=shop, name="{name}", aliases={aliases!r}, role="{role}")
+@troth.step(on=shop, name="{name}", aliases={aliases!r}, role="{role}"{waived})
 def {function}(db, order: int, arg: str) -> str:
     note(db, "done", order, arg)
     return arg
@@ -67,7 +67,8 @@ def step(name: str, *, function: str = "", aliases: tuple[str, ...] = ()) -> str
     :param function: what it is called in the code; default: its name.
     """
     role = ROLES.get(name, "compensable")
-    texts = [STEP.format(name=name, function=function or name, aliases=aliases, role=role)]
+    waived = ", compensate=None" if role == "retriable" else ""  # an edit may put it before the pivot
+    texts = [STEP.format(name=name, function=function or name, aliases=aliases, role=role, waived=waived)]
     if role == "compensable":
         texts.append(UNDO.format(function=function or name))
     return "".join(texts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.core.telling import Story, Word, chain, function, pivot, retriable, step
+from troth.core.plan import StepSpec
+from troth.core.words import Role
 
 DONE, REFUSED, NOT_DONE, UNKNOWN, ONGOING = Word.DONE, Word.REFUSED, Word.NOT_DONE, Word.UNKNOWN, Word.ONGOING
 
@@ -95,6 +97,23 @@ def test_no_call_goes_out_beside_a_pivot_in_doubt() -> None:
     assert story.call("ship") == "trying: pay=calling ship=held; -"
     told = story.done("pay")
     assert told == "confirming (forced): pay=done ship=calling; answer pay, action ship"
+
+
+def test_a_retriable_step_before_the_pivot_is_refused() -> None:
+    """Nothing would undo it if the saga is cancelled later; one that needs no undoing, or has a compensation, may come early."""
+    free = StepSpec("free", Role.RETRIABLE, guarded=True, undoable=False, waived=True)
+    undone = StepSpec("undone", Role.RETRIABLE, guarded=True, undoable=True)
+    story = Story(function(pivot(), retriable(), free, undone))
+    for name in ("free", "undone"):
+        story.call(name)
+        story.done(name)
+    story.call("ship")
+    assert (story.saga.called, len(story.saga.doc.branches)) == (-1, 2)
+    assert "ship is retriable and nothing undoes it, but no pivot stands before it" in story.saga.problem
+    story.call("pay")
+    story.answer("pay", Word.REFUSED)
+    story.call("ship")
+    assert "no pivot stands before it" in story.saga.problem
 
 
 def test_a_second_pivot_is_refused() -> None:

@@ -102,7 +102,7 @@ class HttpStep(SyncStep[..., R]):
         options = self.options
         made = StepOptions(
             guarded=options.guarded, timeout=options.timeout, attempts=options.attempts, role=options.role,
-            interval=options.interval,
+            interval=options.interval, compensate=None if self.waived else UNSET,
         )  # fmt: skip
         return spec_of_options(
             self.name, made, self.what, sealable=bool(options.mount), undoable=self.undoable, checkable=Op.CHECK in options.urls

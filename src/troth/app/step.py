@@ -133,6 +133,7 @@ class Step(Generic[P, R]):
             timeout=self.spec.timeout,
             attempts=self.spec.attempts,
             interval=self.spec.interval,
+            waived=self.spec.waived,
         )
 
     def __reduce__(self) -> str:
@@ -349,6 +350,7 @@ def spec_of_options(
         timeout=checked_seconds(timeout, what, "timeout"),
         attempts=attempts,
         interval=checked_seconds(interval, what, "interval"),
+        waived=options.compensate is None,
     )
 
 

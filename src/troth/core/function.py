@@ -24,7 +24,7 @@ from troth.core.move import (
     Returned,
     Start,
 )
-from troth.core.pivot import ask_for_held, ask_pivot, doom, in_doubt, left_out
+from troth.core.pivot import ask_for_held, ask_pivot, doom, in_doubt, left_out, too_early
 from troth.core.quick import Fate, Op, Role, State
 from troth.core.retry import budget_micros, micros, pause
 from troth.core.state import NO_RUN, Branch, Run
@@ -98,6 +98,9 @@ def record(draft: Draft, event: Called) -> None:
     spec = spec_of(draft.plan.lookup, event.name)
     if spec.role is Role.PIVOT and draft.pivot() >= 0:
         draft.problem = f"{event.name} is a second pivot: a saga has one point of no return. Give it role='retriable'"
+        return
+    draft.problem = too_early(draft, spec)
+    if draft.problem:
         return
     left = left_out(draft, event.place) if spec.role is Role.PIVOT else -1
     if left >= 0:

@@ -6,7 +6,8 @@ from troth.core import limits
 from troth.core.draft import Draft
 from troth.core.driving import ask, fail, send, settle
 from troth.core.move import Replied
-from troth.core.quick import Fate, Op, Role
+from troth.core.plan import StepSpec
+from troth.core.quick import Fate, Op, Role, State
 from troth.core.retry import pause, pause_until
 from troth.core.unwind import cancel
 
@@ -91,3 +92,14 @@ def left_out(draft: Draft, place: str) -> int:
         if part.startswith(below) and draft.run.cursors.get(part, 0) < len(recorded):
             return recorded[draft.run.cursors.get(part, 0)]
     return -1
+
+
+def too_early(draft: Draft, spec: StepSpec) -> str:
+    """What is wrong with a retriable step called before the point of no return, or "": nothing could undo it (S1)."""
+    stays = spec.role is Role.RETRIABLE and not spec.undoable and not spec.waived
+    if not stays or draft.doc.phase is not State.TRYING or draft.pivot() >= 0:
+        return ""
+    return (
+        f"{spec.name} is retriable and nothing undoes it, but no pivot stands before it: if the saga is cancelled later, its "
+        "effect would stay. Call it after the pivot, attach a compensation, or say that it needs none with compensate=None"
+    )

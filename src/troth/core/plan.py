@@ -28,6 +28,7 @@ class StepSpec(msgspec.Struct, frozen=True):
     :param timeout: seconds one call may take.
     :param attempts: calls before the decision, the first included.
     :param interval: seconds of the first pause between calls.
+    :param waived: it was said that nothing has to undo it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class StepSpec(msgspec.Struct, frozen=True):
     timeout: float = limits.PARTICIPANT_TIMEOUT
     attempts: int = limits.MAX_RETRY_COUNT
     interval: float = limits.RETRY_INTERVAL
+    waived: bool = False
 
 
 class Node(msgspec.Struct, frozen=True):

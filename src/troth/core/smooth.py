@@ -203,7 +203,7 @@ def _called(saga: Saga, event: Any) -> Move | None:
     if not _all_in_order(plan, doc.branches):
         return None
     spec = plan.lookup(name)
-    if spec is None or spec.role is Role.PIVOT:
+    if spec is None or spec.role is not Role.COMPENSABLE:
         return None
     now, place, counts = event.now, event.place, run.counts
     key = (place, name)

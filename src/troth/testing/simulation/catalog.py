@@ -22,7 +22,7 @@ def _step(
     undoable: bool = True,
     checkable: bool = False,
 ) -> StepSpec:
-    return StepSpec(name, role, guarded, sealable, undoable, checkable, TIMEOUT, 3, INTERVAL)
+    return StepSpec(name, role, guarded, sealable, undoable, checkable, TIMEOUT, 3, INTERVAL, waived=not undoable)
 
 
 STEPS: Final[dict[str, StepSpec]] = {
