@@ -20,6 +20,7 @@ TEXT = "order of 3 pieces sku-0001 for customer 4711, to be delivered to 12 Long
 
 KINDS = {
     "bare": "bench.sides.bare",
+    "calls": "bench.sides.calls",
     "dbos": "bench.sides.dbos",
     "held": "bench.sides.held",
     "troth": "bench.sides.sagas",

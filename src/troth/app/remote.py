@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+from urllib.parse import quote
 
 from msgspec import Raw
 
@@ -107,7 +108,7 @@ class DefinesRemote(DefinesRemoteTcc, Host):
         """
         no_others(f"step {name or served}", unknown, "remote")
         mount = checked_mount(url, f"step {name or served}")
-        where = f"{mount}/{STEPS}/{served}"
+        where = f"{mount}/{STEPS}/{quote(served, safe='')}"
         options = HttpOptions(
             name or served, dict.fromkeys(REMOTE_OPS, where), True, result, aliases, timeout, attempts, interval, role, headers,
             secret, waived=compensate is None, mount=f"{mount}/", served=served,

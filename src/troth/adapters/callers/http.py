@@ -131,8 +131,9 @@ class HttpCaller:
 
     async def _alone(self, target: Target, call: Call) -> Reply:
         query, headers, body = http.parts_of(call)
-        headers.update(target.headers)
-        headers.update(trace_headers())
+        headers |= target.headers
+        if traced := trace_headers():
+            headers |= traced
         if target.signer is not None:
             headers.update(target.signer.headers(http.message_id(call), body, self.now() // MICRO))
         url = target.urls[call.op]
