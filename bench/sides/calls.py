@@ -27,9 +27,8 @@ class Bare:
 
     async def start(self) -> None:
         """Open the pool."""
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=limits.IDLE_SECONDS), cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        )
+        pool = aiohttp.TCPConnector(limit=0, keepalive_timeout=limits.IDLE_SECONDS)
+        self._session = aiohttp.ClientSession(connector=pool, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
 
     async def stop(self) -> None:
         """Close it."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from tests.app.patience import auntil, until
 from tests.callers.stall import Asked, Stall, Writer, answers, hangs, raw
@@ -33,7 +33,7 @@ class Time:
 
 def a_call(number: int, timeout: float = 10.0) -> Call:
     """One of many."""
-    args: Any = b'{"n":%d}' % number
+    args = Raw(b'{"n":%d}' % number)
     return Call(bytes(16), "g", "0/x#1", Op.ACTION, "x", number, args, None, 1, 0, "log", timeout)
 
 

@@ -48,6 +48,7 @@ def test_the_status_alone_says_which_reply_it_is(op: Op, status: int, word: Word
         (b"", b"null"),
         (b"null", b"null"),
         (b' {"a": [1]} ', b' {"a": [1]} '),
+        (b'{\r\n  "a": "x\\n",\n\t"b": 1.50\n}\n', b'{"a":"x\\n","b":1.50}'),
         (b"FAILURE", b"null"),
         (b"\xff", b"null"),
         (b"NaN", b"null"),

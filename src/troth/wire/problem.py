@@ -121,6 +121,8 @@ def result_of(body: Raw | bytes) -> Raw:
         _any_json(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return NULL
+    if b"\n" in data or b"\r" in data:  # it goes on into headers, and into lines of batches
+        data = msgspec.json.format(data, indent=-1)
     return Raw(data)
 
 

@@ -216,8 +216,6 @@ class Batches:
                 return
             lines = (rest + data).split(b"\n")
             rest = lines.pop()
-            if len(rest) > LINE_BYTES:
-                raise ValueError("a line is longer than ANSWER_BYTES")
             for line in lines:
                 answer = http.read_answer_line(line)
                 entry = left.pop(answer.n, None)
@@ -225,6 +223,8 @@ class Batches:
                     entry.answer(meant(entry.call.op, answer))
             if lines:
                 self._let_go(hold)
+            if len(rest) > LINE_BYTES:
+                raise ValueError("a line is longer than ANSWER_BYTES")
 
     def _all(self, response: aiohttp.ClientResponse, left: dict[int, Entry]) -> None:
         """The whole batch was turned away: so is each call. What only a call can be answered says nothing about any of them."""
