@@ -11,7 +11,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import sessionmaker
 
-from tests.idempotency.shop import Shop
+from tests.idempotency.shop import TABLE, Shop
+from troth.participant.fencing import MYSQL_TABLE
 
 SERVICES = pytest.mark.services
 KINDS = [
@@ -20,8 +21,9 @@ KINDS = [
     pytest.param("psycopg-async", id="postgres-async", marks=SERVICES),
     pytest.param("serializable", id="postgres-serializable", marks=SERVICES),
     pytest.param("asyncpg", id="asyncpg", marks=SERVICES),
-    pytest.param("engine", id="sqlalchemy-sqlite"),
-    pytest.param("sessions", id="sqlalchemy-sessions", marks=SERVICES),
+    pytest.param("pymysql", id="mariadb", marks=SERVICES),
+    pytest.param("asyncmy", id="mariadb-async", marks=SERVICES),
+    pytest.param("sessions", id="sqlalchemy-sessions"),
     pytest.param("async-sessions", id="sqlalchemy-async-sessions", marks=SERVICES),
 ]
 
@@ -49,11 +51,14 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
             made = Shop(uri_of(request), "sync", "%s", isolation="serializable")
         case "asyncpg":
             made = Shop(uri_of(request).replace("postgresql:", "postgresql+asyncpg:"), "async", ":?")
-        case "engine":
-            engine = create_engine(file)
-            made = Shop(engine, "sync", ":?")
+        case "pymysql" | "asyncmy":
+            server: Any = request.getfixturevalue("mariadb_server")
+            url = server.new_database()
+            for table in (TABLE, MYSQL_TABLE):  # there none can be made inside of a transaction
+                server.execute(table, url.rpartition("/")[2])
+            made = Shop(url, "sync" if request.param == "pymysql" else "async", "%s", table=False)
         case "sessions":
-            engine = create_engine(uri_of(request).replace("postgresql:", "postgresql+psycopg:"))
+            engine = create_engine(file)
             made = Shop(sessionmaker(engine), "sync", ":?")
         case _:
             engine = create_async_engine(uri_of(request).replace("postgresql:", "postgresql+psycopg:"))

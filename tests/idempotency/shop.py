@@ -20,13 +20,14 @@ class Shop:
     :ivar mark: the placeholder of its library; ``:?`` stands for numbered ones.
     """
 
-    def __init__(self, target: Any, colour: str, mark: str, **options: Any) -> None:
+    def __init__(self, target: Any, colour: str, mark: str, *, table: bool = True, **options: Any) -> None:
         self.troth = Troth("memory://")
         self.database: Guarded = self.troth.database("orders", target, **options)
         self.colour = colour
         self.mark = mark
         self.runner = asyncio.Runner() if colour == "async" else None
-        self.do(TABLE)
+        if table:
+            self.do(TABLE)
 
     def run(self, call: Callable[[], Any]) -> Any:
         """Call, and await in the async colour."""

@@ -120,6 +120,16 @@ def test_outside_of_a_transaction_it_is_refused(tmp_path: Path, postgres_uri: st
             fence(own_rows, "own-acc", 1)
 
 
+def test_a_table_that_would_commit_what_is_open_is_named(mariadb_server: Any) -> None:
+    """On MariaDB and MySQL the fence makes none: the error has the statement. The barrier makes it with its own."""
+    shop = Shop(mariadb_server.new_database(), "sync", "%s", table=False)
+    with pytest.raises(ConfigurationError, match="Create it once: CREATE TABLE IF NOT EXISTS troth_fence"):
+        show(shop, "acc", 1)
+    shop.database.run(new_call(), lambda db, stored: Raw(b"1"))
+    show(shop, "acc", 1)
+    shop.close()
+
+
 def test_wrong_keys_tokens_and_connections_are_named(tmp_path: Path) -> None:
     """Before anything is asked."""
     db = sqlite3.connect(tmp_path / "own.db")

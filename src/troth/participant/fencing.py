@@ -27,7 +27,7 @@ FIRST_MYSQL: Final = "INSERT IGNORE INTO troth_fence (name, token) VALUES (?, ?)
 EXISTS: Final = "SELECT to_regclass('troth_fence') IS NOT NULL"
 CREATE: Final = {"sqlite": fence_table(), "postgresql": fence_table('COLLATE "C"')}
 ONE_AT_A_TIME: Final = "SELECT pg_advisory_xact_lock(8390880603146837)"  # as the barrier's tables: two at once would fail
-MYSQL_TABLE: Final = fence_table("CHARACTER SET ascii COLLATE ascii_bin")
+MYSQL_TABLE: Final = fence_table("CHARACTER SET ascii COLLATE ascii_bin", " ENGINE=InnoDB")
 _NO_SUCH_TABLE: Final = 1146
 _LOOKS: Final = 4
 _MOST: Final = 2**63 - 1

@@ -132,14 +132,15 @@ class Dialect(NamedTuple):
     inspect: str = ""
 
 
-def fence_table(comparison: str = "") -> str:
+def fence_table(comparison: str = "", engine: str = "") -> str:
     """The statement that creates the table of `troth.fence`, in words that every database knows.
 
     :param comparison: what makes a text column compare byte by byte, where it doesn't by itself.
+    :param engine: what makes the table transactional, where it isn't by itself.
     """
     return (
         "CREATE TABLE IF NOT EXISTS troth_fence "
-        f"(name VARCHAR(255) {comparison} NOT NULL PRIMARY KEY, token BIGINT NOT NULL)"
+        f"(name VARCHAR(255) {comparison} NOT NULL PRIMARY KEY, token BIGINT NOT NULL){engine}"
     )
 
 

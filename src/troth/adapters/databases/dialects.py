@@ -41,6 +41,7 @@ MYSQL_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS troth_barrier_mark (
     log VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, mark BIGINT NOT NULL)
     ENGINE=InnoDB ROW_FORMAT=DYNAMIC""",
+    fence_table("CHARACTER SET ascii COLLATE ascii_bin", " ENGINE=InnoDB ROW_FORMAT=DYNAMIC"),
 )
 _MYSQL_FLAWS: Final = (
     "SELECT CONCAT('column ', column_name, ' compares as ', collation_name, '; make it utf8mb4_bin')"
