@@ -39,11 +39,8 @@ def code_of(error: BaseException) -> Any:
     native = error.__cause__ if isinstance(error, Error) else None
     if native is None:
         return None
-    state = getattr(native, "sqlstate", None) or getattr(native, "pgcode", None)
-    if state is not None:
-        return state
-    first = native.args[0] if native.args else None
-    return first if isinstance(first, int) else None
+    number = mysql.number_of(native)
+    return number if number >= 0 else getattr(native, "sqlstate", None) or getattr(native, "pgcode", None)
 
 
 def _busy(error: BaseException) -> bool:
