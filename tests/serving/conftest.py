@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.processes.crew import environment
-from tests.processes.test_gunicorn import quiet
+from tests.processes.gunicorn import quiet
 from tests.serving.asking import listening
 from tests.serving.stock import Stock, open_stock
 
