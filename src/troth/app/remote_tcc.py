@@ -15,14 +15,12 @@ from troth.app.keywords import KeywordSignature
 from troth.app.naming import checked_aliases, checked_name
 from troth.app.step import StepOptions, spec_of_options
 from troth.app.tcc_form import Branch
-from troth.core.words import Op
 from troth.engine.participants import Participant
+from troth.participant.serving import TCC_OPS
 from troth.wire.http import TCC
 
 if TYPE_CHECKING:
     from troth.app.troth import Troth
-
-TCC_OPS = (Op.TRY, Op.CONFIRM, Op.CANCEL, Op.CHECK, Op.SEAL)
 
 
 class RemoteTcc:
@@ -49,7 +47,7 @@ class RemoteTcc:
         self.signer = checked_secret(options.secret, self.what)
         self.signature = KeywordSignature(self.what, options.result)
         made = StepOptions(guarded=True, timeout=options.timeout, attempts=options.attempts, interval=options.interval)
-        self.spec = spec_of_options(self.name, made, self.what, sealable=True, undoable=True, checkable=True)
+        self.spec = spec_of_options(self.name, made, self.what, sealable=False)
         self._troth = troth
         troth.http_caller()
         troth.register_tcc(self)
@@ -106,7 +104,7 @@ class DefinesRemoteTcc:
         mount = checked_mount(url, what)
         where = f"{mount}/{TCC}/{quote(served, safe='')}"
         options = HttpOptions(
-            name or served, dict.fromkeys(TCC_OPS, where), True, result, aliases, timeout, attempts, interval, "compensable",
-            headers, secret, mount=f"{mount}/", served=served, kind=TCC,
+            name or served, dict.fromkeys(sorted(TCC_OPS), where), True, result, aliases, timeout, attempts, interval,
+            headers=headers, secret=secret, mount=f"{mount}/", served=served, kind=TCC,
         )  # fmt: skip
         return RemoteTcc(cast("Troth", self), options, module_of_caller())
