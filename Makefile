@@ -14,9 +14,9 @@ setup: ## Make .venv with everything that working on troth needs
 	@sh scripts/setup.sh dev
 	@echo "setup: ready; .venv/bin/troth --help, .venv/bin/python"
 
-demo: ## Place a few hundred orders in three processes that are killed all the while (ARGS="--orders 100 --seed 7")
+demo: ## A shop of eight processes takes a few hundred orders while they are killed (ARGS="--orders 100 --seed 7")
 	@sh scripts/setup.sh run >&2
-	@$(PY) -m examples.orders $(ARGS)
+	@$(PY) -m examples.shop $(ARGS)
 
 lint: ## ruff, mypy --strict, import-linter
 	@sh scripts/setup.sh dev

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes the environment that a make target needs, once: `setup.sh run|dev|bench`.
 #
-# run    .venv with what troth needs to run          (make demo)
+# run    .venv with what the shop needs to run       (make demo)
 # dev    .venv with everything for tests and lint    (make test, lint, chaos, docs)
 # bench  .venv-bench with the peers to race against  (make bench); apart, so that they can't change what the tests see
 #
@@ -15,7 +15,7 @@ cd "${0%/*}/.."
 
 kind=${1:-dev}
 case $kind in
-  run) venv=.venv extras="" also="dev" ;;
+  run) venv=.venv extras="[shop]" also="dev" ;;
   dev) venv=.venv extras="[dev]" also="" ;;
   bench) venv=.venv-bench extras="[bench]" also="" ;;
   *) echo "setup: unknown kind '$kind'; use run, dev or bench" >&2; exit 2 ;;

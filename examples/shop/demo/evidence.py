@@ -1,4 +1,4 @@
-"""What the log and the four databases say: read from outside, beside the processes that work on them."""
+"""What the log and the five databases say: read from outside, beside the processes that work on them."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from examples.shop.settings import SERVICES
 from troth.adapters.stores.sqlite import SqliteStore
 from troth.ports.store import Record
 
 OPEN = ("trying", "confirming", "cancelling", "failed")
-DATABASES = ("orders", "stock", "payments", "mail")
+BARRIER = "SELECT uid, branch, op, outcome FROM troth_barrier"
 
 AFTER_ACCEPT = "after_accept"
 """Accepted; no effect that the log doesn't know of."""
 AFTER_EFFECT = "after_effect"
-"""Some effect is in its database, and its result not yet in the log."""
+"""Some effect is in its database (a saga's action, a try's hold), and its result not yet in the log."""
 PAST_PIVOT = "past_pivot"
-"""The money has moved."""
+"""It goes through: the parcel is loaded, or the holds are being confirmed."""
 IN_COMPENSATION = "in_compensation"
-"""Cancelled, and being undone."""
+"""Cancelled, and being undone or given back."""
 PLACES = (AFTER_ACCEPT, AFTER_EFFECT, PAST_PIVOT, IN_COMPENSATION)
 
 
 class Stored(NamedTuple):
     """One transaction as the log has it.
 
+    :param pattern: ``saga`` or ``tcc``.
     :param owner: the number of the node that owns it.
     :param fates: how far each branch has come, by branch id.
     """
 
     gid: str
     uid: bytes
+    pattern: str
     owner: int
     state: str
     phase: str
@@ -54,7 +57,7 @@ class Evidence:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.log = SqliteStore(str(home / "log.db")).open_reader()
-        self.databases = {name: _open(home, name) for name in DATABASES}
+        self.databases = {name: _open(home, name) for name in SERVICES}
 
     def close(self) -> None:
         """Close them."""
@@ -80,19 +83,24 @@ class Evidence:
             return IN_COMPENSATION
         effects = set(self.effects(stored.uid))
         known = {branch for branch, fate in stored.fates.items() if fate == "done"}
-        if any(_step(branch) == "charge" for branch in effects | known):
+        if stored.phase == "confirming" or any(_step(branch) == "ship" for branch in effects | known):
             return PAST_PIVOT
         return AFTER_EFFECT if effects - known else AFTER_ACCEPT
 
     def effects(self, uid: bytes) -> Iterator[str]:
-        """Branches of a transaction whose action's effect is in a database."""
-        for database in self.databases.values():
-            query = "SELECT branch FROM troth_barrier WHERE uid = ? AND op = 'action' AND outcome = 'done'"
-            try:
-                yield from (row[0] for row in database.execute(query, (uid,)).fetchall())
-            except sqlite3.OperationalError as error:
-                if "no such table" not in str(error):  # the first call makes it
-                    raise
+        """Branches of a transaction whose action's or try's effect is in a database."""
+        for name in self.databases:
+            query = f"{BARRIER} WHERE uid = ? AND op IN ('action', 'try') AND outcome = 'done'"
+            yield from (row[1] for row in self.barrier(name, query, uid))
+
+    def barrier(self, name: str, query: str = BARRIER, *values: object) -> list[tuple[Any, ...]]:
+        """Rows of a database's barrier."""
+        try:
+            return self.databases[name].execute(query, values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):  # the first call makes it
+                raise
+            return []
 
     def rows(self, database: str, query: str) -> list[tuple[Any, ...]]:
         """What a database answers."""
@@ -111,14 +119,14 @@ def _open(home: Path, name: str) -> sqlite3.Connection:
 
 
 def _step(branch: str) -> str:
-    """``/examples.orders.shop.charge#1`` is ``charge``."""
-    return branch.rpartition("#")[0].rpartition(".")[2]
+    """``/charge#1`` is ``charge``."""
+    return branch.rpartition("#")[0].rpartition("/")[2]
 
 
 def _stored(record: Record) -> Stored:
     doc: dict[str, Any] = msgspec.json.decode(record.body)
     fates = {branch["id"]: branch.get("fate", "idle") for branch in doc.get("branches", ())}
     return Stored(
-        record.gid, record.uid, record.owner, record.state, doc.get("phase", "trying"), doc.get("step", ""),
+        record.gid, record.uid, record.pattern, record.owner, record.state, doc.get("phase", "trying"), doc.get("step", ""),
         doc.get("reason", ""), record.finished > 0, fates,
     )  # fmt: skip

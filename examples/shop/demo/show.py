@@ -15,10 +15,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from examples.orders.front import Front
+from examples.shop.demo.run import Run
 
 INKS = {"trying": "cyan", "confirming": "cyan", "confirmed": "green", "cancelling": "yellow", "cancelled": "yellow",
         "failed": "red"}  # fmt: skip
+KINDS = {"saga": "ordinary (saga)", "tcc": "flash sale (TCC)"}
 EVERY = 0.2
 """Seconds between two looks at the counters."""
 
@@ -26,7 +27,9 @@ EVERY = 0.2
 class Result(NamedTuple):
     """A run, counted.
 
-    :param reasons: why orders were cancelled, and how many.
+    :param by_pattern: for ``saga`` and ``tcc``, how many orders ended in which state.
+    :param rejected: orders that the pre-check said no to.
+    :param reasons: why orders were rejected or cancelled, and how many.
     :param takeovers: from a kill to the last transaction taken over, in milliseconds, one for each kill.
     :param invariants: by name, what speaks against it.
     """
@@ -35,12 +38,16 @@ class Result(NamedTuple):
     workers: int
     seed: int
     states: dict[str, int]
+    by_pattern: dict[str, dict[str, int]]
+    rejected: int
     reasons: dict[str, int]
     compensations: int
     retries: int
+    repeated_by_network: int
     duplicates_absorbed: int
     placed_again: int
     kills_by_place: dict[str, int]
+    kills_by_process: dict[str, int]
     takeovers: list[float]
     invariants: dict[str, list[str]]
     seconds: float
@@ -93,24 +100,26 @@ class Counters:
         if self.live is not None:
             self.live.stop()
 
-    def show(self, front: Front, *, at_once: bool = False) -> None:
+    def show(self, run: Run, *, at_once: bool = False) -> None:
         """Bring the view up to date, now and then."""
         now = time.monotonic()
         if self.live is None or (now < self._next and not at_once):
             return
         self._next = now + EVERY
-        self.progress.update(self.task, completed=front.answered)
-        self.live.update(Group(self.progress, *self._lines(front)))
+        self.progress.update(self.task, completed=run.answered)
+        self.live.update(Group(self.progress, *self._lines(run)))
 
-    def _lines(self, front: Front) -> list[Text]:
-        counts = front.evidence.log.counts()
+    def _lines(self, run: Run) -> list[Text]:
+        counts = run.evidence.log.counts()
         states = Text("  ").join(Text(f"{state} {counts.get(state, 0)}", style=ink) for state, ink in INKS.items())
-        tally = front.tally
-        calls = Text(f"retries {tally.retries}  duplicates absorbed {tally.absorbed}", style="dim")
-        if front.kills is None:
-            return [states, calls]
-        places = "  ".join(f"{place} {count}" for place, count in front.kills.by_place.items())
-        return [states, Text(f"kills {len(front.kills.done)}: {places}", style="magenta"), calls]
+        tally = run.tally
+        calls = Text(f"calls {tally.calls}  retries {tally.retries}  duplicates absorbed {tally.absorbed}", style="dim")
+        down = [process.name for process in run.shop.processes if not process.ready]
+        up = Text(f"starting: {', '.join(down)}" if down else "all processes are up", style="red" if down else "dim")
+        if run.kills is None:
+            return [states, calls, up]
+        places = "  ".join(f"{place} {count}" for place, count in run.kills.by_place.items())
+        return [states, Text(f"kills {len(run.kills.done)}: {places}", style="magenta"), calls, up]
 
 
 def tables(result: Result) -> list[Table]:
@@ -119,18 +128,23 @@ def tables(result: Result) -> list[Table]:
 
 
 def _happened(result: Result) -> Table:
-    table = Table(title=f"{result.orders} orders, {result.workers} workers, seed {result.seed}", title_justify="left")
+    title = f"{result.orders} orders, {result.workers} gateway processes, 5 services; seed {result.seed}"
+    table = Table(title=title, title_justify="left")
     table.add_column("what")
     table.add_column("how many", justify="right")
-    states = [(f"orders {state}", result.states[state], ink) for state, ink in INKS.items() if state in result.states]
-    _section(table, [*states, *((f"  because: {why}", count, "dim") for why, count in sorted(result.reasons.items()))])
+    for pattern, states in result.by_pattern.items():
+        _section(table, [(f"{KINDS[pattern]}, {state}", n, INKS.get(state, "")) for state, n in sorted(states.items())])
+    _section(table, [("rejected at the pre-check", result.rejected, "")])
+    _section(table, [(f"because: {why}", count, "dim") for why, count in sorted(result.reasons.items())])
     _section(table, [
-        ("compensations", result.compensations, ""), ("retries", result.retries, ""),
-        ("duplicates absorbed", result.duplicates_absorbed, ""), ("orders placed again", result.placed_again, ""),
+        ("compensations, holds given back", result.compensations, ""), ("retries", result.retries, ""),
+        ("repeated by the network", result.repeated_by_network, ""), ("duplicates absorbed", result.duplicates_absorbed, ""),
+        ("orders placed again", result.placed_again, ""),
     ])  # fmt: skip
     if result.kills_by_place:
-        places = [(f"  {place.replace('_', ' ')}", count, "dim") for place, count in result.kills_by_place.items()]
-        _section(table, [("SIGKILLs at work", sum(result.kills_by_place.values()), "magenta"), *places])
+        total = ("SIGKILLs at work", sum(result.kills_by_place.values()), "magenta")
+        parts = {**result.kills_by_place, **result.kills_by_process}
+        _section(table, [total, *((f"  {part.replace('_', ' ')}", count, "dim") for part, count in parts.items())])
     if result.takeovers:
         median = sorted(result.takeovers)[len(result.takeovers) // 2]
         took = {"median": median, "longest": max(result.takeovers)}
@@ -161,14 +175,15 @@ def next_steps(home: Path | None) -> str:
         return "Look around in what a run leaves: make demo ARGS=\"--keep /tmp/shop\""
     store = f"--store sqlite:///{home / 'log.db'}"
     return (
-        f"The log and the databases are in {home}. Look around:\n"
+        f"The log, the databases and what the processes said are in {home}. Look around:\n"
         f"  troth list {store}\n"
-        f"  troth show order-0002 {store}\n"
+        f"  troth show order-0005 {store}      # a saga, undone in reverse\n"
+        f"  troth show order-0004 {store}      # a flash sale\n"
         f"  troth doctor {store}"
     )
 
 
 def reasons_of(reasons: Sequence[str]) -> dict[str, int]:
-    """Reasons without what they are about: ``gramophone is sold out`` counts as ``sold out``."""
-    kinds = ("sold out", "payment was declined", "timeout")
+    """Reasons without what they are about: ``umbrella is sold out`` counts as ``sold out``."""
+    kinds = ("sold out", "payment was declined", "no van drives", "coupon", "timeout")
     return dict(Counter(next((kind for kind in kinds if kind in reason), reason) for reason in reasons))
