@@ -115,6 +115,50 @@ def pool() -> None:
     troth.close()
 
 
+def outlived() -> None:
+    """The child goes on alone: its parent leaves the log in order, and ends."""
+    use("parent", 1)
+    ended, held = os.pipe()
+    ready, tell = os.pipe()
+    child_of(lambda: outlive(ended, held, tell))
+    os.read(ready, 1)
+    troth.close()
+    say("parent", "left")
+
+
+def outlive(ended: int, held: int, tell: int) -> None:
+    os.close(held)
+    use("child", 1)
+    os.write(tell, b"x")
+    os.read(ended, 1)  # until its parent, which holds the other end, has ended
+    for n in range(11, 21, 2):
+        use("child", n)
+    say("child", "alone")
+
+
+def busy() -> None:
+    """Forks while two threads write the log and the databases."""
+    use("parent", 1)
+    stop = threading.Event()
+
+    def keep_buying(first: int) -> None:
+        n = first
+        while not stop.is_set():
+            market.buy.options(gid=f"busy-{n}").run(n)
+            n += 2
+
+    threads = [threading.Thread(target=keep_buying, args=(first,)) for first in (1_001, 1_002)]
+    for thread in threads:
+        thread.start()
+    for k in range(4):
+        wait_for(child_of(lambda k=k: use(f"child{k}", 1)))
+    stop.set()
+    for thread in threads:
+        thread.join()
+    use("parent", 11)
+    troth.close()
+
+
 def inside() -> None:
     """A child that was forked in a saga's function may not make its parent's calls."""
     pids: list[int] = []

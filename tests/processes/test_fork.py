@@ -41,7 +41,7 @@ def check_market(home: Path) -> None:
     evidence.log.close()
 
 
-@pytest.mark.parametrize("how", ["before_use", "after_use", "grandchildren"])
+@pytest.mark.parametrize("how", ["before_use", "after_use", "grandchildren", "busy"])
 def test_both_sides_of_a_fork_go_on(worker: Start, evidence: Path, how: str) -> None:
     """No deadlock, nothing corrupt; the parent's node is not stopped, each child's is a new one."""
     forker = worker("tests.processes.forker", how)
@@ -58,6 +58,24 @@ def test_both_sides_of_a_fork_go_on(worker: Start, evidence: Path, how: str) -> 
     assert firsts
     assert len({*firsts, parents[0]}) == len(firsts) + 1
     assert all(len(set(numbers)) == 1 for numbers in children)
+    check_market(evidence)
+
+
+def test_a_child_that_outlives_its_parent_loses_nothing(worker: Start, evidence: Path) -> None:
+    """The last real holder of the file's locks leaves it: what the child commits then is still in the log."""
+    forker = worker("tests.processes.forker", "outlived")
+    assert forker.wait() == 0, forker.told()
+    forker.until(lambda: [line for line in forker.said if line[1:2] == ["alone"]], "the child's last purchase")
+    assert [line for line in forker.said if line[1:2] == ["error"]] == []
+    said = [line for line in forker.said if line[:2] == ["child", "bought"]]
+    assert len(said) == 6
+    log = Evidence(evidence)
+    for n in (1, *range(11, 21, 2)):
+        for number in (n, n + 1):
+            record = log.record(f"child-{number}")
+            assert record is not None
+            assert record.finished
+    log.log.close()
     check_market(evidence)
 
 

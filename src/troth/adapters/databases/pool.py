@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -89,6 +90,7 @@ class Pool(Shelf[C]):
     def __init__(self, connect: Callable[[], C], close: Callable[[C], None], size: int) -> None:
         super().__init__(close)
         self._connect = connect
+        self._size = size
         self._free = threading.BoundedSemaphore(size)
 
     def take(self, patience: float) -> C:
@@ -104,6 +106,21 @@ class Pool(Shelf[C]):
         except BaseException:
             self._free.release()
             raise
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """Close every connection once none is in use, and give none out; see `troth.adapters.forks`.
+
+        :param patience: seconds to wait at most.
+        :return: what ends the rest; None: one stayed in use.
+        """
+        end = time.monotonic() + patience
+        for taken in range(self._size):
+            if not self._free.acquire(timeout=max(0.0, end - time.monotonic())):
+                if taken:
+                    self._free.release(taken)
+                return None
+        self.clear()
+        return lambda: self._free.release(self._size)
 
     def _release(self) -> None:
         self._free.release()

@@ -19,6 +19,7 @@ from troth.adapters.databases.sqlalchemy_faults import SqlalchemyFaults
 from troth.adapters.databases.sqlalchemy_guard import StepConnection, guarded_async_session, guarded_session
 from troth.adapters.databases.sqlalchemy_kinds import kind_of
 from troth.adapters.databases.sqlalchemy_session import AsyncSqlalchemySession, SyncSession
+from troth.adapters.forks import nothing_rested, rests_at_forks
 from troth.ports.database import AsyncEffect, Dialect, Effect, Script
 from troth.ports.errors import ConfigurationError, DefinitionError
 
@@ -71,6 +72,17 @@ class SqlalchemyDriver(_Behind):
         super().__init__(engine)
         self._engine = engine
         self._factory = factory
+        if engine.dialect.name == "sqlite":
+            rests_at_forks(self)
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """Close what the engine's pool has idle while the process forks; see `troth.adapters.forks`.
+
+        What is in use is the user's own, or a step's: it is inherited.
+        """
+        if os.getpid() == self._pid:
+            self._engine.dispose()
+        return nothing_rested
 
     @property
     def engine(self) -> Engine:

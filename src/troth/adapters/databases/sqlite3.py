@@ -16,6 +16,7 @@ from troth.adapters.databases.faults import caused_by
 from troth.adapters.databases.pool import Pool
 from troth.adapters.databases.session import ended, share_of
 from troth.adapters.databases.sqlite3_connection import StepConnection, connect
+from troth.adapters.forks import rests_at_forks
 from troth.ports.database import (
     Answer,
     AsyncEffect,
@@ -152,6 +153,7 @@ class _Session:
             if not lock.acquire(timeout=patience):
                 raise StayedLockedError(locked(self._driver.path, patience))
             self._lock = lock
+            self._driver.writing = threading.get_ident()
         try:
             self._pool = self._driver.pool
             connection = self._connection = self._pool.take(patience)
@@ -194,6 +196,7 @@ class _Session:
                 self._pool.give(connection, self._healthy)
         finally:
             if lock is not None:
+                self._driver.writing = 0
                 lock.release()
 
 
@@ -218,10 +221,12 @@ class SqliteDriver:
         self.path = os.path.abspath(path[1:])
         self._graveyard: list[StepConnection] = []
         self._fresh()
+        rests_at_forks(self)
 
     def _fresh(self) -> None:
         self._pid = os.getpid()
         self.writer = threading.Lock()
+        self.writing = 0
         self._pool: Pool[StepConnection] = Pool(lambda: connect(self.path), StepConnection.really_close, CONNECTIONS)
 
     @property
@@ -260,6 +265,13 @@ class SqliteDriver:
     async def aclose(self) -> None:
         """The same."""
         self.close()
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """Have no connection open while the process forks; see `troth.adapters.forks`.
+
+        A fork inside of a step doesn't wait for that step to end.
+        """
+        return None if self.writing == threading.get_ident() else self._pool.rest(patience)
 
     def abandon(self) -> None:
         """Forget the inherited connections: SQLite forbids to use or close them after a fork.

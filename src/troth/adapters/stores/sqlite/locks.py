@@ -64,6 +64,14 @@ class Turnstile:
         finally:
             self._lock.release()
 
+    def rest(self, patience: float) -> bool:
+        """Keep this process's other threads out, once none is in; False after ``patience`` seconds. End it by `wake`."""
+        return self._lock.acquire(timeout=patience)
+
+    def wake(self) -> None:
+        """Let threads in again."""
+        self._lock.release()
+
     def close(self) -> None:
         """Give the descriptor back, without unlocking what a parent may hold."""
         fd, self._fd = self._fd, -1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import time
+from collections.abc import Callable
 
 from troth.adapters.stores.sqlite import connect, schema, upkeep
 from troth.adapters.stores.sqlite.batch import preparation
@@ -63,6 +65,22 @@ class OpenNode:
         if retired:
             self.files.remove(self.number)
         self._turnstile.close()
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """Have no connection open while the process forks; see `troth.adapters.forks`."""
+        end = time.monotonic() + patience
+        if not self._turnstile.rest(patience):
+            return None
+        if not self.reader.rest(max(0.0, end - time.monotonic())):
+            self._turnstile.wake()
+            return None
+        self.writer.drop()
+
+        def wake() -> None:
+            self.reader.wake()
+            self._turnstile.wake()
+
+        return wake
 
     def abandon(self) -> None:
         """In a forked child: descriptors are closed and never unlocked, connections kept and never used."""

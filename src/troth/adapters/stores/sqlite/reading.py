@@ -65,23 +65,50 @@ class Reader:
         self._path = path
         self._lock = threading.Lock()
         self._ahead: tuple[int, tuple[tuple[int, int], ...]] = (0, ())
-        self._conn: sqlite3.Connection | None = connect.connect(path, create=False, cache_kib=connect.READER_CACHE_KIB)
+        self._closed = False
+        self._conn: sqlite3.Connection | None = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        return connect.connect(self._path, create=False, cache_kib=connect.READER_CACHE_KIB)
+
+    def _connection(self) -> sqlite3.Connection:
+        """The connection, opened anew after a rest; the caller has the lock."""
+        if self._closed:
+            raise StoreError(f"{self._path} is not open here: open it first")
+        if self._conn is None:
+            self._conn = self._connect()
+        return self._conn
 
     def check(self) -> None:
         """:raises StoreError: the schema is not the one this code reads."""
-        conn = self._conn
-        assert conn is not None
-        schema.require_current(schema.version(conn, self._path), self._path)
+        with self._lock:
+            schema.require_current(schema.version(self._connection(), self._path), self._path)
 
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
         with self._lock:
-            conn, self._conn = self._conn, None
-            if conn is not None:
-                conn.close()
+            self._closed = True
+            self._drop()
+
+    def _drop(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            conn.close()
+
+    def rest(self, patience: float) -> bool:
+        """Close the connection once no query runs, and keep queries waiting; False after ``patience`` seconds."""
+        if not self._lock.acquire(timeout=patience):
+            return False
+        self._drop()
+        return True
+
+    def wake(self) -> None:
+        """Let queries run again, on a new connection."""
+        self._lock.release()
 
     def abandon(self) -> None:
         """In a forked child: keep the inherited connection unused."""
+        self._closed = True
         conn, self._conn = self._conn, None
         if conn is not None:
             connect.keep_for_ever(conn)
@@ -89,10 +116,9 @@ class Reader:
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
         """All rows of a query; for the few-rows kind only."""
         with self._lock:
-            if self._conn is None:
-                raise StoreError(f"{self._path} is not open here: open it first")
+            conn = self._connection()
             try:
-                return self._conn.execute(sql, parameters).fetchall()
+                return conn.execute(sql, parameters).fetchall()
             except sqlite3.Error as error:
                 raise failures.reading(error, self._path) from error
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sqlite3
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+from troth.adapters.forks import nothing_rested, rests_at_forks
 from troth.adapters.stores.sqlite import upkeep
 from troth.adapters.stores.sqlite.batch import rows_of, statements
 from troth.adapters.stores.sqlite.failures import DATA_ERRORS
@@ -50,6 +51,7 @@ class SqliteStore(Readable):
             self.abandon()
         self._node = OpenNode(self.path, incarnation, now)
         _open_stores.add(self)
+        rests_at_forks(self)
         return self._node.opened
 
     def open_reader(self) -> SqliteViewer:
@@ -68,6 +70,11 @@ class SqliteStore(Readable):
                 node.close()
             else:
                 node.abandon()
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """As `troth.adapters.forks.Rests` says."""
+        node = self._node
+        return nothing_rested if node is None or node.pid != os.getpid() else node.rest(patience)
 
     def abandon(self) -> None:
         """In a forked child: let go of all that was inherited without touching it, so that `open` works anew.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Self
 
+from troth.adapters.forks import nothing_rested, rests_at_forks
 from troth.adapters.stores.sqlite import connect, upkeep
 from troth.adapters.stores.sqlite.locks import Turnstile, require_flock
 from troth.adapters.stores.sqlite.readable import Readable
@@ -33,6 +35,14 @@ class SqliteViewer(Readable):
         except StoreError:
             self._reader.close()
             raise
+        rests_at_forks(self)
+
+    def rest(self, patience: float) -> Callable[[], None] | None:
+        """As `troth.adapters.forks.Rests` says."""
+        reader = self._reader
+        if reader is None or self._pid != os.getpid():
+            return nothing_rested
+        return reader.wake if reader.rest(patience) else None
 
     def _reading(self) -> Reader:
         if self._reader is None or self._pid != os.getpid():

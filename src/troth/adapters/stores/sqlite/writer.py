@@ -79,10 +79,14 @@ class Writer:
     def close(self) -> None:
         """Close the connection; the last one of all processes empties the write-ahead log."""
         with self._turnstile:
-            conn, self._conn = self._conn, None
-            if conn is not None:
-                with suppress(sqlite3.Error):
-                    conn.close()
+            self.drop()
+
+    def drop(self) -> None:
+        """Close the connection while the turnstile rests; the next use opens another."""
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with suppress(sqlite3.Error):
+                conn.close()
 
     def abandon(self) -> None:
         """In a forked child: keep the inherited connection unused, give the descriptor back."""
