@@ -25,7 +25,18 @@ from typing import Any
 
 
 class TrothError(Exception):
-    """Base of everything troth raises."""
+    """Base of everything troth raises. Each crosses from one process to another as it is (pickle)."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuilt, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuilt(kind: type[TrothError], args: tuple[Any, ...], state: dict[str, Any]) -> TrothError:
+    """An error as it was, whatever its class is made with."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class Refused(TrothError):
