@@ -19,7 +19,7 @@ import click
 from rich.console import Console
 
 from bench import tables
-from bench.items import finished, levels, memory, processes, profile, recovery, takeover
+from bench.items import calls, finished, levels, memory, processes, profile, recovery, takeover
 from bench.proxy import SideDied
 from bench.sizes import QUICK, Sizes
 
@@ -30,6 +30,7 @@ ITEMS: dict[str, Any] = {
     "memory": memory,
     "recovery": recovery,
     "takeover": takeover,
+    "calls": calls,
     "profile": profile,
 }
 RESULTS = Path(__file__).with_name("results")

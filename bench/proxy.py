@@ -23,9 +23,10 @@ class Proxy:
 
     :param name: the side, e.g. ``troth-declared``.
     :param log: its log's file; a side makes it.
+    :param environment: variables of the side's own.
     """
 
-    def __init__(self, name: str, log: Path) -> None:
+    def __init__(self, name: str, log: Path, **environment: str) -> None:
         self.name = name
         self.log = log
         self._errors = log.with_suffix(f".{name}.{os.urandom(3).hex()}.stderr")
@@ -36,7 +37,7 @@ class Proxy:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
+                env={**os.environ, **environment, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"},
                 text=True,
             )
         self._frozen = False

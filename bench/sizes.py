@@ -83,5 +83,9 @@ BARS: Final = (
     Bar("recovery_seconds", "recovery of all unfinished transactions", "<=", 15, " s"),
     Bar("four_of_one", "4 processes on one file, of one, in total", ">=", 0.8, "×"),
     Bar("four_p99_ms", "4 processes on one file, p99", "<=", 50, " ms"),
+    Bar("call_added_ms", "saga over HTTP, added to the same calls made bare, p50 one at a time", "<=", 1, " ms"),
+    Bar("call_of_bare", "saga over HTTP, of the same calls made bare, 64 in flight", ">=", 0.6, "×"),
+    Bar("batched_of_bare", "saga over HTTP, batched, of the same calls made bare, 64 in flight", ">=", 0.6, "×"),
+    Bar("tcc_of_bare", "TCC over HTTP, batched, of the same calls made bare, 64 in flight", ">=", 0.6, "×"),
     Bar("takeover_ms", "4 processes, one killed: its last transaction ended elsewhere", "<=", 1_000, " ms"),
 )

@@ -117,6 +117,16 @@ def profile(result: dict[str, Any]) -> list[Table]:
     return made
 
 
+def calls(result: dict[str, Any]) -> list[Table]:
+    """Over HTTP."""
+    rows = [
+        (side, *(f"{number(cells[level]['rate'])} ({number(cells[level]['p50_ms'])} ms)" for level in LEVELS))
+        for side, cells in result.items()
+    ]
+    heads = ("side", *(f"{level} in flight" for level in LEVELS))
+    return [table("Calls to two services over HTTP: transactions a second (p50)", heads, rows)]
+
+
 TABLES = {
     "levels": levels,
     "processes": processes,
@@ -124,6 +134,7 @@ TABLES = {
     "memory": memory,
     "recovery": recovery,
     "takeover": takeover,
+    "calls": calls,
     "profile": profile,
 }
 

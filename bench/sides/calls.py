@@ -1,4 +1,4 @@
-"""Two calls over HTTP, made bare and as a saga, with the same client: one request a call, or many calls a request."""
+"""Calls to two services over HTTP, made bare, as a saga and as TCC, with the same client; alone or many in a request."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from bench.sides.side import TEXT, counters
 from troth import Troth
 from troth.core import limits
 
-URL = os.environ.get("TROTH_BENCH_SERVICE", "http://127.0.0.1:1")
-"""The service: plain for the first two sides, one of troth for the others."""
+SERVICES = os.environ.get("TROTH_BENCH_SERVICES", "http://127.0.0.1:1 http://127.0.0.1:1").split()
+"""Two services: plain ones, or for the sides of that name ``served`` by troth."""
 BODY = {"text": TEXT}
 
 
 class Bare:
-    """The same two calls, and nothing that manages a transaction."""
+    """The same calls, and nothing that manages a transaction.
 
-    def __init__(self, paths: tuple[str, str]) -> None:
-        self._urls = [f"{URL}{path}" for path in paths]
+    :param rounds: how often both services are called: once for a saga, twice for TCC.
+    """
+
+    def __init__(self, prefix: str, rounds: int = 1) -> None:
+        paths = (f"{prefix}/reserve", f"{prefix}/charge")
+        self._urls = [f"{service}{path}" for service, path in zip(SERVICES, paths, strict=True)] * rounds
         self._count = 0
 
     async def start(self) -> None:
@@ -35,7 +39,7 @@ class Bare:
         await self._session.close()
 
     async def one(self) -> object:
-        """Two calls, one after the other, their answers decoded."""
+        """The calls, one after the other, their answers decoded."""
         self._count += 1
         answer: object = None
         for url in self._urls:
@@ -52,16 +56,17 @@ class Bare:
 
 
 class Sagas:
-    """A function saga over the same two calls, its log an SQLite file."""
+    """A declared saga over the same two calls, its log an SQLite file."""
 
     def __init__(self, name: str, log: str) -> None:
         self.app = Troth(f"sqlite:///{log}")
+        one, other = SERVICES
         if name == "calls-saga":
-            reserve = self.app.http("reserve", f"{URL}/reserve", compensate=None, guarded=True)
-            charge = self.app.http("charge", f"{URL}/charge", compensate=None, guarded=True)
+            reserve = self.app.http("reserve", f"{one}/reserve", compensate=None, guarded=True)
+            charge = self.app.http("charge", f"{other}/charge", compensate=None, guarded=True)
         else:
-            reserve = self.app.remote(URL, "reserve", compensate=None)
-            charge = self.app.remote(URL, "charge", compensate=None)
+            reserve = self.app.remote(one, "reserve", compensate=None)
+            charge = self.app.remote(other, "charge", compensate=None)
         self.graph = self.app.graph("order", input=dict[str, str])
         first = self.graph.step(reserve, text=self.graph.input["text"])
         self.graph.returns(self.graph.step(charge, text=first.result["text"]).result)
@@ -89,10 +94,23 @@ class Sagas:
         return counters(self.app.stats())
 
 
+class Tcc(Sagas):
+    """Two tries and two confirms, all declared."""
+
+    def __init__(self, name: str, log: str) -> None:
+        super().__init__(name, log)
+        self.holds = [self.app.remote_tcc(url, "hold", name=f"hold-{n}") for n, url in enumerate(SERVICES)]
+
+    async def one(self) -> object:
+        """One transaction of two branches."""
+        outcome = await self.app.aio.run_tcc(None, [hold.branch(text=TEXT) for hold in self.holds])
+        if outcome.state != "confirmed":
+            raise RuntimeError(f"{outcome.gid}: {outcome.reason}")
+        return outcome
+
+
 def make(name: str, log: str) -> Bare | Sagas:
     """The side of that name."""
-    if name == "calls-bare":
-        return Bare(("/reserve", "/charge"))
-    if name == "calls-bare-served":
-        return Bare(("/steps/reserve", "/steps/charge"))
-    return Sagas(name, log)
+    if "bare" in name:
+        return Bare("/steps" if "served" in name else "", 2 if "tcc" in name else 1)
+    return Tcc(name, log) if "tcc" in name else Sagas(name, log)

@@ -40,7 +40,7 @@ class Echo(asyncio.Protocol):
 
 
 def served() -> Any:
-    """Two steps, as another service of troth serves them."""
+    """Two steps and a TCC class, as another service of troth serves them."""
     troth = Troth("memory://")
 
     @troth.step(guarded=True, name="reserve", compensate=None)
@@ -51,12 +51,24 @@ def served() -> Any:
     async def charge(text: str) -> dict[str, str]:
         return {"text": text}
 
+    @troth.tcc(guarded=True, name="hold")
+    class Hold:
+        async def try_(self, text: str) -> dict[str, str]:
+            return {"text": text}
+
+        async def confirm(self, hold: dict[str, str]) -> None:
+            return None
+
+        async def cancel(self, hold: dict[str, str] | None) -> None:
+            return None
+
     return troth.routes()
 
 
 async def main(kind: str) -> None:
     """Serve until killed."""
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it only on sockets it makes itself
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     print(url, flush=True)
     if kind == "plain":

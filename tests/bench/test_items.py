@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bench.__main__ import ITEMS
-from bench.sizes import Sizes
+from bench.sizes import BARS, Sizes
 from bench.tables import TABLES
 
 TINY = Sizes(
@@ -77,3 +77,11 @@ def test_the_profile_names_the_event_loop_and_its_rooms(tmp_path: Path) -> None:
     assert set(result) == {"troth-declared", "troth-function"}
     for form in result.values():
         assert all(0 < share <= 1 for part in form.values() for _, share in part)
+
+
+def test_calls_over_http_are_raced_against_bare_ones(tmp_path: Path) -> None:
+    """Sagas and TCC over services in processes of their own get through, batched and not, and every figure has its bar."""
+    result = measured("calls", tmp_path)
+    assert all(cell["rate"] > 0 for by_level in result.values() for cell in by_level.values())
+    assert {"call_added_ms", "call_of_bare", "batched_of_bare", "tcc_of_bare"} == set(ITEMS["calls"].figures(result))
+    assert set(ITEMS["calls"].figures(result)) <= {bar.key for bar in BARS}

@@ -6,15 +6,17 @@ import asyncio
 import datetime as dt
 import subprocess
 import sys
+from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.app.patience import until
-from tests.callers.stall import Stall, answers, raw
+from tests.callers.stall import Stall, answers, hangs, raw
 from troth import (
     ConfigurationError,
     DefinitionError,
@@ -298,3 +300,46 @@ def test_doctor_rehearses_it_without_calling(tmp_path: Path, service: Stall) -> 
     other, _ = app(more=1)
     assert [len(check_code(each, records).problems) for each in (same, other)] == [0, 1]
     assert len(service.asked) == seen
+
+
+def test_steps_of_one_destination_each_have_their_own_time(troth: Troth, service: Stall) -> None:
+    """A call that may take long, made first, doesn't keep a hasty one from ending in its time."""
+
+    async def when_undone(asked: Any, writer: Any) -> None:
+        while "/unhasty" not in service.paths():
+            await asyncio.sleep(0.002)
+        await answers(200, "7")(asked, writer)
+
+    long = troth.http("long", service.plan("/long", when_undone), compensate=None, timeout=25)
+    hasty = troth.http("hasty", service.plan("/hasty", hangs), compensate=service.url("/unhasty"), timeout=0.05, attempts=1)
+
+    @troth.saga(name="both")
+    async def both(order: str) -> Any:
+        slow = long.aio(order=order)
+        with pytest.raises(StepFailed, match=r"no answer within 0.05 s"):
+            await hasty.aio(order=order)
+        return await slow
+
+    async def main() -> Any:
+        async with troth:
+            return await both("o-1")
+
+    assert asyncio.run(main()) == 7
+
+
+def test_the_caller_s_trace_goes_along(troth: Troth, service: Stall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What OpenTelemetry would send with a request of the calling code's, a call sends too; on its own, nothing."""
+    span = ContextVar("span", default="")
+    ping = troth.http("ping", service.plan("/ping", answers(200, "1")), compensate=None)
+
+    @troth.saga(name="traced")
+    def traced(order: str) -> Any:
+        return ping(order=order)
+
+    with troth:
+        traced("o-1")
+        propagate = SimpleNamespace(inject=lambda carrier: carrier.update(traceparent=f"00-{span.get()}-01"))
+        monkeypatch.setitem(sys.modules, "opentelemetry.propagate", propagate)
+        span.set("abc")
+        traced("o-2")
+    assert [each.headers.get("traceparent") for each in service.asked] == [None, "00-abc-01"]
