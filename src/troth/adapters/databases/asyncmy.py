@@ -18,6 +18,13 @@ from troth.ports.database import Answer, AsyncEffect
 _Connection: Any = Connection  # its stubs leave out most of what it has
 
 
+class QuietCursor(Cursor):
+    """For statements of ours: a key that is there already is no news, and asking about it would be a round trip."""
+
+    async def _show_warnings(self, conn: Any) -> None:
+        pass
+
+
 class AsyncStepConnection(_Connection):  # type: ignore[misc]
     """asyncmy's connection inside a step. What is refused is refused at the call, awaited or not."""
 
@@ -91,7 +98,7 @@ class AsyncSession(AsyncPooledSession[AsyncStepConnection]):
 
     async def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours."""
-        async with self.connection.cursor(Cursor) as cursor:
+        async with self.connection.cursor(QuietCursor) as cursor:
             await cursor.execute(placed(sql), tuple(params) or None)
             if cursor.description:
                 return Answer(0, await cursor.fetchall())

@@ -35,7 +35,7 @@ def bury(transport: Any) -> None:
     socket = getattr(wrapped, "_sock", wrapped)
     if hasattr(transport, "_sock"):
         transport._sock = None  # else asyncio would warn of it when it is freed
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TypeError):  # uvloop's has no close: it closed them with the loop
         socket.close()
 
 

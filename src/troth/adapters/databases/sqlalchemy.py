@@ -50,13 +50,23 @@ class _Behind:
         if self._learnt or self.kind.default == "serializable":
             return
         level = connection.get_isolation_level().lower().replace("_", " ")
-        if level == "autocommit":
+        if level == "autocommit" or _commits_by_itself(connection):
             raise ConfigurationError(
                 "the engine's isolation_level is AUTOCOMMIT: each statement would be a transaction of its own. Give an"
                 ' engine without it, e.g. engine.execution_options(isolation_level="READ COMMITTED").'
             )
         self.dialect = self.kind.dialect(level)
         self._learnt = True
+
+
+def _commits_by_itself(connection: StepConnection) -> bool:
+    """True if the engine, its options or a listener have switched transactions off."""
+    dialect: Any = connection.dialect
+    declared = connection.get_execution_options().get("isolation_level")
+    if "AUTOCOMMIT" in (declared, getattr(dialect, "_on_connect_isolation_level", None)):
+        return True
+    detect = getattr(dialect, "detect_autocommit_setting", None)  # of SQLAlchemy 2.0.43 and later
+    return bool(detect is not None and detect(connection.connection.dbapi_connection))
 
 
 class SqlalchemyDriver(_Behind):

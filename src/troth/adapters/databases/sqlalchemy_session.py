@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy.engine import Engine, RootTransaction
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
@@ -140,8 +140,8 @@ class Core:
             return StepConnection(self._engine)
         except NoConnectionFreeError:
             raise
-        except SQLAlchemyError as error:
-            raise CannotConnectError(str(error)) from error
+        except Exception as error:  # not every library's is wrapped
+            raise CannotConnectError(f"{type(error).__name__}: {error}") from error
 
     # -- the user's function --------------------------------------------------------------------------------------
 
