@@ -83,17 +83,15 @@ class TestDjangoSqlite(DatabaseExam):
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("level", [None, "SERIALIZABLE"], scope="class")
 class TestDjangoPostgres(DatabaseExam):
-    """PostgreSQL in Django's settings, in threads, at its usual and at its strictest isolation."""
+    """PostgreSQL in Django's settings, in threads, at its strictest isolation: the usual one is the same without a lock."""
 
     @pytest.fixture
-    def bench(self, postgres_server: PostgresServer, level: str | None) -> Iterator[Bench]:
+    def bench(self, postgres_server: PostgresServer) -> Iterator[Bench]:
         """A schema of its own."""
         import psycopg
 
-        isolation = getattr(psycopg.IsolationLevel, level) if level else None
-        alias = postgres_alias(postgres_server.new_schema(), isolation)
+        alias = postgres_alias(postgres_server.new_schema(), psycopg.IsolationLevel.SERIALIZABLE)
 
         def deadlock() -> OperationalError:
             error = OperationalError("deadlock detected")

@@ -11,6 +11,15 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "examples" / "django_shop"
+FILL = "from shop.models import Item; Item.objects.create(sku='apple', price=10, left={left})"
+FACTS = (
+    "import json; from shop.models import *; from troth.integrations.django import troth;"
+    "print('facts', json.dumps({'left': Item.objects.get().left,"
+    " 'orders': [[o.number, o.quantity, o.state] for o in Order.objects.order_by('number')],"
+    " 'paid': [[p.order_id, p.amount] for p in Payment.objects.order_by('order_id')],"
+    " 'log': {view.gid: view.state for view in troth.find(limit=10_000)}}))"
+)
+"""Prints what the database and the log hold."""
 
 
 class Shop:
@@ -43,19 +52,15 @@ class Shop:
 
     def prepared(self, left: int) -> None:
         """Tables, and apples at ten coins each."""
-        fill = f"from shop.models import Item; Item.objects.create(sku='apple', price=10, left={left})"
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("shell", "-c", fill)
+        migrate = "from django.core.management import call_command; call_command('migrate', verbosity=0)"
+        self.manage("shell", "-c", f"{migrate}; {FILL.format(left=left)}")
 
     def facts(self) -> dict[str, Any]:
         """What the database and the log hold."""
-        script = (
-            "import json; from shop.models import *; from troth.integrations.django import troth;"
-            "print('facts', json.dumps({'left': Item.objects.get().left,"
-            " 'orders': [[o.number, o.quantity, o.state] for o in Order.objects.order_by('number')],"
-            " 'paid': [[p.order_id, p.amount] for p in Payment.objects.order_by('order_id')],"
-            " 'log': {view.gid: view.state for view in troth.find(limit=10_000)}}))"
-        )
-        line = next(each for each in self.manage("shell", "-c", script).splitlines() if each.startswith("facts "))
+        return self.said(self.manage("shell", "-c", FACTS))
+
+    def said(self, text: str) -> dict[str, Any]:
+        """What `FACTS` printed."""
+        line = next(each for each in text.splitlines() if each.startswith("facts "))
         found: dict[str, Any] = json.loads(line.removeprefix("facts "))
         return found

@@ -185,7 +185,7 @@ class Real(TransactionTestCase):
         def make_noise() -> int:
             return noisy()
 
-        with self.assertLogs("troth.adapters.databases.django"):
+        with self.assertLogs("troth.adapters.databases.django_session"):
             value = troth.saga(make_noise, name="make-noise").run()
         self.assertEqual((value.state, value.result, heard), ("confirmed", 3, [False]))
 
