@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("django", reason="Django isn't installed")
+from tests.app.patience import until
 from tests.integrations.project import FACTS, ROOT, Shop
+from troth.adapters.stores.sqlite import SqliteStore
 from troth.testing.servers.postgres import PostgresServer
 
 
@@ -38,10 +41,31 @@ def test_manage_py_troth_is_the_command_line_with_the_log_of_the_settings(tmp_pa
         ("order-1", "confirmed"),
         ("order-2", "cancelled"),
     ]
+    assert "apple is sold out" in {each.get("reason") for each in found["transactions"]}
     assert "can finish all 0 of them" in shop.manage("troth", "doctor")
-    assert "apple is sold out" in shop.manage("troth", "show", "order-2")
     assert "no transaction order-9" in shop.manage("troth", "retry", "order-9", code=1)
     assert "manage.py troth node" in shop.manage("troth")
+
+
+def test_a_node_ends_what_a_killed_process_has_begun(tmp_path: Path) -> None:
+    """`manage.py troth node` serves nothing and drives everything, until it is asked to stop."""
+    shop = Shop(tmp_path)
+    shop.prepared(5)
+    die = "import os; from shop.sagas import place_order as p; p.start(1, 'apple', 2); os.kill(os.getpid(), 9)"
+    shop.manage("shell", "-c", die, code=-9, SHOP_PACE="30")
+    log = SqliteStore(str(tmp_path / "troth-log.db")).open_reader()
+    assert log.get("order-1").state == "trying"
+    node = subprocess.Popen(shop.command("troth", "node"), env=shop.environment(), stdout=subprocess.PIPE, text=True)
+    try:
+        until(lambda: log.get("order-1").state == "confirmed" or node.poll() is not None, "the order's end")
+        node.terminate()
+        said, _ = node.communicate(timeout=60)
+    finally:
+        node.kill()
+        node.wait()
+        log.close()
+    assert (node.returncode, said.splitlines()[-1]) == (0, "ended")
+    assert shop.facts()["paid"] == [[1, 20]]
 
 
 FORKER = f"exec(open({str(ROOT / 'tests/integrations/django_forker.py')!r}).read())"
