@@ -17,7 +17,7 @@ from rich.console import Console
 
 from examples.shop.demo.audit import audit
 from examples.shop.demo.kills import Kills
-from examples.shop.demo.orderfile import read_orders
+from examples.shop.demo.orderfile import REJECTED, read_orders
 from examples.shop.demo.run import Run
 from examples.shop.demo.shop import GivenUpError
 from examples.shop.demo.show import Counters, Result, next_steps, reasons_of, tables
@@ -86,9 +86,13 @@ def counted(ask: Asked, tried: Run, invariants: dict[str, list[str]], seconds: f
     """The run in numbers."""
     stored, tally, kills = tried.evidence.all(), tried.tally, tried.kills
     fates = Counter(fate for transaction in stored for fate in transaction.fates.values())
-    by_pattern = {pattern: Counter(each.state for each in stored if each.pattern == pattern) for pattern in ("saga", "tcc")}
+    placed = {entry.gid for entry in tried.entries}  # the holds of a flash sale are a transaction within
+    became = {each.gid: each.state for each in stored}
+    by_pattern = {pattern: Counter[str]() for pattern in ("saga", "tcc")}
+    for entry in tried.entries:
+        by_pattern[entry.pattern][became.get(entry.gid, REJECTED)] += 1
     rejected = [reason for status, reason in tally.answers.values() if status == "rejected"]
-    cancelled = [transaction.reason for transaction in stored if transaction.state == "cancelled"]
+    cancelled = [each.reason for each in stored if each.state == "cancelled" and each.gid in placed]
     return Result(
         orders=len(tried.entries),
         workers=ask.workers,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from examples.shop.settings import HOME, SECRET, url
-from troth import Handle, Troth
+from troth import Handle, Refused, Troth
 
 troth = Troth(f"sqlite:///{HOME}/log.db")  # what has been promised; all gateway processes share it
 
@@ -73,7 +73,7 @@ ship = troth.remote(f"{url('logistics')}/troth", "ship", result=str, role="pivot
 notify = troth.remote(f"{url('notification')}/troth", "notify", role="retriable", **CALLS)
 
 
-@troth.saga(gid=lambda order: order.gid)
+@troth.saga(name="buy", gid=lambda order: order.gid)
 async def buy(order: Order) -> str:
     """Place an order, whole or not at all; returns the receipt's number.
 
@@ -94,7 +94,6 @@ Entry = troth.remote_tcc(f"{url('orders')}/troth", "Entry", **CALLS)
 Shelf = troth.remote_tcc(f"{url('stock')}/troth", "Shelf", **CALLS)
 Wallet = troth.remote_tcc(f"{url('payment')}/troth", "Wallet", **CALLS)
 Room = troth.remote_tcc(f"{url('logistics')}/troth", "Room", **CALLS)
-Notice = troth.remote_tcc(f"{url('notification')}/troth", "Notice", **CALLS)
 
 
 def holds(order: Order) -> list[Any]:
@@ -104,8 +103,22 @@ def holds(order: Order) -> list[Any]:
         *(Shelf.branch(sku=line.sku, n=line.n) for line in order.lines),
         Wallet.branch(order_id=order.id, customer=order.customer, amount=order.price),
         Room.branch(order_id=order.id, place=order.place),
-        Notice.branch(order_id=order.id, customer=order.customer, text=order.thanks),
     ]
+
+
+@troth.step(name="have_it_all", guarded=True, role="pivot", timeout=60)  # repeated, it finds the transaction that it began
+async def have_it_all(order: Order) -> None:
+    """Have all of it, or nothing: a transaction of its own, which is this saga's point of no return."""
+    outcome = await troth.aio.run_tcc(None, holds(order), until="decided", name="holds")
+    if outcome.state not in ("confirming", "confirmed"):
+        raise Refused(outcome.reason)
+
+
+@troth.saga(name="flash-sale", gid=lambda order: order.gid)
+async def buy_in_flash_sale(order: Order) -> None:
+    """Place an order of a flash sale. The customer has an answer when the holds are decided; the letter is in nobody's way."""
+    await have_it_all(order)
+    await notify.aio(order_id=order.id, customer=order.customer, text=order.thanks)
 
 
 # --- which is for whom
@@ -113,6 +126,4 @@ def holds(order: Order) -> list[Any]:
 
 async def begin(order: Order) -> Handle[Any]:
     """Begin an order, durably; it goes on from here whatever becomes of this process."""
-    if order.kind == "flash":
-        return await troth.aio.start_tcc(order.gid, holds(order), name="flash-sale")
-    return await troth.aio.start(buy, order)
+    return await troth.aio.start(buy_in_flash_sale if order.kind == "flash" else buy, order)

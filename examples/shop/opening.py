@@ -31,7 +31,6 @@ TABLES = {
     ),
     "notification": (
         "CREATE TABLE messages (order_id TEXT, customer TEXT, text TEXT)",
-        "CREATE TABLE drafts (order_id TEXT)",
     ),
 }
 """Nothing in them makes a repeated effect harmless (no unique order ids): a repeat would be seen."""

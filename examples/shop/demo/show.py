@@ -128,7 +128,7 @@ def tables(result: Result) -> list[Table]:
 
 
 def _happened(result: Result) -> Table:
-    title = f"{result.orders} orders, {result.workers} gateway processes, 5 services; seed {result.seed}"
+    title = f"{result.orders} orders, {result.workers} gateways, seed {result.seed}"
     table = Table(title=title, title_justify="left")
     table.add_column("what")
     table.add_column("how many", justify="right")
@@ -178,7 +178,8 @@ def next_steps(home: Path | None) -> str:
         f"The log, the databases and what the processes said are in {home}. Look around:\n"
         f"  troth list {store}\n"
         f"  troth show order-0005 {store}      # a saga, undone in reverse\n"
-        f"  troth show order-0004 {store}      # a flash sale\n"
+        f"  troth show order-0004 {store}      # a flash sale, and what it held:\n"
+        f"  troth show order-0004.0:have_it_all-1.action {store}\n"
         f"  troth doctor {store}"
     )
 
