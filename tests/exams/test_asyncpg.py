@@ -49,25 +49,16 @@ def schema(server: PostgresServer) -> str:
 
 
 class TestAsyncpg(DatabaseExam):
-    """PostgreSQL through asyncpg."""
+    """PostgreSQL through asyncpg, above its own isolation level."""
 
     @pytest.fixture
     def bench(self, postgres_server: PostgresServer) -> Iterator[Bench]:
         """A schema of its own."""
-        yield from asyncpg_bench(postgres_server, "read committed")
+        yield from asyncpg_bench(postgres_server, "repeatable read")
 
 
-class TestAsyncpgSerializable(DatabaseExam):
-    """PostgreSQL through asyncpg at the strictest isolation level."""
-
-    @pytest.fixture
-    def bench(self, postgres_server: PostgresServer) -> Iterator[Bench]:
-        """A schema of its own."""
-        yield from asyncpg_bench(postgres_server, "serializable")
-
-
-class TestAsyncpgSession(DatabaseExam):
-    """An async_sessionmaker on PostgreSQL through asyncpg."""
+class TestAsyncpgEngine(DatabaseExam):
+    """An AsyncEngine on PostgreSQL through asyncpg."""
 
     @pytest.fixture
     def bench(self, postgres_server: PostgresServer) -> Iterator[Bench]:
@@ -76,4 +67,4 @@ class TestAsyncpgSession(DatabaseExam):
         settings = {"server_settings": {"search_path": name}}
         url = plain.replace("postgresql://", "postgresql+asyncpg://")
         error = asyncpg.DeadlockDetectedError("deadlock detected")
-        yield from async_bench(url, True, "$", error, LATE, connect_args=settings)
+        yield from async_bench(url, False, "$", error, LATE, connect_args=settings)

@@ -77,30 +77,12 @@ class TestPymysql(DatabaseExam):
 
 
 class TestAsyncmy(DatabaseExam):
-    """MariaDB through asyncmy, at its own isolation level."""
+    """MariaDB through asyncmy, where every statement has a snapshot of its own."""
 
     @pytest.fixture
     def bench(self, mariadb_server: MariadbServer) -> Iterator[Bench]:
         """A database of its own."""
-        yield from mysql_bench(mariadb_server, "async", "repeatable read")
-
-
-class TestPymysqlReadCommitted(DatabaseExam):
-    """MariaDB where every statement has a snapshot of its own."""
-
-    @pytest.fixture
-    def bench(self, mariadb_server: MariadbServer) -> Iterator[Bench]:
-        """A database of its own."""
-        yield from mysql_bench(mariadb_server, "sync", "read committed")
-
-
-class TestAsyncmySerializable(DatabaseExam):
-    """MariaDB at its strictest."""
-
-    @pytest.fixture
-    def bench(self, mariadb_server: MariadbServer) -> Iterator[Bench]:
-        """A database of its own."""
-        yield from mysql_bench(mariadb_server, "async", "serializable")
+        yield from mysql_bench(mariadb_server, "async", "read committed")
 
 
 class TestPymysqlSession(DatabaseExam):
@@ -114,10 +96,10 @@ class TestPymysqlSession(DatabaseExam):
 
 
 class TestAsyncmySession(DatabaseExam):
-    """An async_sessionmaker on MariaDB through asyncmy."""
+    """An async_sessionmaker on MariaDB through asyncmy, at its strictest."""
 
     @pytest.fixture
     def bench(self, mariadb_server: MariadbServer) -> Iterator[Bench]:
         """A database of its own."""
         url = with_notes(mariadb_server).replace("mysql://", "mariadb+asyncmy://")
-        yield from async_bench(url, True, "%s", deadlock(), None)
+        yield from async_bench(url, True, "%s", deadlock(), None, isolation_level="SERIALIZABLE")

@@ -135,17 +135,6 @@ class TestPsycopgEngineSerializable(DatabaseExam):
 
 
 @pytest.mark.services
-class TestPsycopgAsyncEngine(DatabaseExam):
-    """An AsyncEngine on PostgreSQL through psycopg."""
-
-    @pytest.fixture
-    def bench(self, postgres_server: PostgresServer) -> Iterator[Bench]:
-        """A schema of its own."""
-        uri, error = psycopg_parts(postgres_server)
-        yield from async_bench(uri, False, "%s", error, LATE)
-
-
-@pytest.mark.services
 class TestPsycopgAsyncSession(DatabaseExam):
     """An async_sessionmaker on PostgreSQL through psycopg."""
 
