@@ -7,6 +7,7 @@ first. A pool can be closed and used again.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -120,7 +121,14 @@ class Pool(Shelf[C]):
                     self._free.release(taken)
                 return None
         self.clear()
-        return lambda: self._free.release(self._size)
+        parent = os.getpid()
+
+        def wake() -> None:
+            # a thread may have been about to take one: in a child its lock stays held, and the pool is made anew
+            if os.getpid() == parent:
+                self._free.release(self._size)
+
+        return wake
 
     def _release(self) -> None:
         self._free.release()
