@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import traceback
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -23,6 +24,9 @@ settings.register_profile(
     "troth", deadline=None, max_examples=EXAMPLES, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("troth")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: the programs that tests start would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REQUIRED = os.environ.get("TROTH_REQUIRE_SERVICES", "")
 """``all``: a test that would be skipped for want of something fails instead."""
