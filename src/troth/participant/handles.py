@@ -18,10 +18,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple, NoReturn, TypeVar
 
 from troth.ports.database import Answer, Execute, Script
 from troth.ports.errors import ConfigurationError, WrongColour
+from troth.ports.scripts import arun, placed, run
 
 T = TypeVar("T")
 
@@ -78,18 +80,7 @@ def speak(handle: Handle, script: Script[T], spelling: str) -> T:
     """
     if handle.is_async:
         raise WrongColour(f"this connection is awaited. Write: await {spelling}(…)")
-    try:
-        request = next(script)
-        while True:
-            try:
-                answer = _execute(handle, request)
-            except Exception as error:
-                request = script.throw(error)
-            else:
-                request = script.send(answer)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+    return run(script, partial(_execute, handle))
 
 
 async def aspeak(handle: Handle, script: Script[T], spelling: str) -> T:
@@ -100,18 +91,7 @@ async def aspeak(handle: Handle, script: Script[T], spelling: str) -> T:
     """
     if not handle.is_async:
         raise WrongColour(f"this connection isn't awaited. Write: {spelling}(…)")
-    try:
-        request = next(script)
-        while True:
-            try:
-                answer = await _aexecute(handle, request)
-            except Exception as error:
-                request = script.throw(error)
-            else:
-                request = script.send(answer)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+    return await arun(script, partial(_aexecute, handle))
 
 
 def _execute(handle: Handle, request: Any) -> Answer:
@@ -145,22 +125,6 @@ async def _aexecute(handle: Handle, request: Any) -> Answer:
         await cursor.execute(placed(sql, "format"), params)
         rows = _rows(await cursor.fetchall()) if cursor.description else []
         return Answer(max(cursor.rowcount, 0), rows)
-
-
-def placed(sql: str, style: str) -> str:
-    """A statement of ours with a library's placeholders.
-
-    :param style: PEP 249's word, or SQLAlchemy's ``numeric_dollar``.
-    """
-    if style == "qmark":
-        return sql
-    if style in ("format", "pyformat"):
-        return sql.replace("?", "%s")
-    if style in ("numeric", "numeric_dollar"):
-        first, *others = sql.split("?")
-        mark = "$" if style == "numeric_dollar" else ":"
-        return first + "".join(f"{mark}{number}{part}" for number, part in enumerate(others, 1))
-    raise ConfigurationError(f"the connection's paramstyle {style!r} is none that troth writes. Use another driver.")
 
 
 def _statement(request: Any) -> tuple[str, tuple[Any, ...]]:

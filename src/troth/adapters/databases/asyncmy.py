@@ -11,9 +11,10 @@ from asyncmy.errors import MySQLError
 from troth.adapters.databases import mysql
 from troth.adapters.databases.guard import refuse
 from troth.adapters.databases.pool import AsyncPool
-from troth.adapters.databases.pymysql import FOUND_ROWS, placed
+from troth.adapters.databases.pymysql import FOUND_ROWS
 from troth.adapters.databases.session import PLAIN, AsyncPooledSession, ended
 from troth.ports.database import Answer, AsyncEffect
+from troth.ports.scripts import placed
 
 _Connection: Any = Connection  # its stubs leave out most of what it has
 
@@ -99,7 +100,7 @@ class AsyncSession(AsyncPooledSession[AsyncStepConnection]):
     async def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours."""
         async with self.connection.cursor(QuietCursor) as cursor:
-            await cursor.execute(placed(sql), tuple(params) or None)
+            await cursor.execute(placed(sql, "format"), tuple(params) or None)
             if cursor.description:
                 return Answer(0, await cursor.fetchall())
             return Answer(max(cursor.rowcount, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from typing import Any, Final, NoReturn, TypeVar
 
 import asyncpg
@@ -16,6 +15,7 @@ from troth.adapters.databases.pooled import LoopPools
 from troth.adapters.databases.session import PLAIN, AsyncPooledSession, ended
 from troth.ports.database import Answer, AsyncEffect, Effect, Script
 from troth.ports.errors import DefinitionError
+from troth.ports.scripts import placed
 
 T = TypeVar("T")
 STATEMENTS: Final = 100
@@ -61,13 +61,6 @@ class AsyncpgFaults(postgres.StateFaults):
         return caused_by(error, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
-@lru_cache(maxsize=64)
-def placed(sql: str) -> str:
-    """A statement of ours with numbered placeholders."""
-    parts = sql.split("?")
-    return "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
-
-
 class AsyncpgSession(AsyncPooledSession[StepConnection]):
     """Answers one script's requests in a task. The local transaction is asyncpg's own, so that a step's are nested."""
 
@@ -80,8 +73,8 @@ class AsyncpgSession(AsyncPooledSession[StepConnection]):
     async def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours. asyncpg tells either the rows or how many were changed."""
         if sql.startswith("SELECT"):
-            return Answer(0, await self.connection.fetch(placed(sql), *params))
-        status: str = await self.connection.execute(placed(sql), *params)
+            return Answer(0, await self.connection.fetch(placed(sql, "numeric_dollar"), *params))
+        status: str = await self.connection.execute(placed(sql, "numeric_dollar"), *params)
         count = status.rpartition(" ")[2]
         return Answer(int(count) if count.isdecimal() else 0)
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from troth.core import limits
 from troth.ports.database import Begin, Commit, Request, Rollback, Script
+from troth.ports.scripts import arun, run
 
 T = TypeVar("T")
 BEGIN: Final = Begin(write=True, patience=limits.PARTICIPANT_TIMEOUT)
@@ -40,17 +41,7 @@ class AsyncSession(Protocol):
 def drive(script: Script[T], session: Session) -> T:
     """Run a script on a session. Whatever leaves other than by its return discards the connection."""
     try:
-        request = next(script)
-        while True:
-            try:
-                answer = session.perform(request)
-            except Exception as error:
-                request = script.throw(error)
-            else:
-                request = script.send(answer)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+        return run(script, session.perform)
     finally:
         session.discard()
 
@@ -58,17 +49,7 @@ def drive(script: Script[T], session: Session) -> T:
 async def adrive(script: Script[T], session: AsyncSession) -> T:
     """`drive` in the other colour."""
     try:
-        request = next(script)
-        while True:
-            try:
-                answer = await session.perform(request)
-            except Exception as error:
-                request = script.throw(error)
-            else:
-                request = script.send(answer)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
+        return await arun(script, session.perform)
     finally:
         session.discard()
 

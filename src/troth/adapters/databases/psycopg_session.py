@@ -14,12 +14,13 @@ from troth.adapters.databases.postgres import opening
 from troth.adapters.databases.psycopg_connection import AsyncStepConnection, StepConnection
 from troth.adapters.databases.session import AsyncPooledSession, PooledSession, ended
 from troth.ports.database import Answer, AsyncEffect, Effect
+from troth.ports.scripts import placed
 
 
 @lru_cache(maxsize=64)
-def placed(sql: str) -> bytes:
-    """A statement of ours with psycopg's placeholders."""
-    return sql.replace("?", "%s").encode()
+def encoded(sql: str) -> bytes:
+    """A statement of ours as psycopg takes it."""
+    return placed(sql, "format").encode()
 
 
 def answer_of(cursor: psycopg.Cursor[Any] | psycopg.AsyncCursor[Any], rows: list[Any]) -> Answer:
@@ -51,7 +52,7 @@ class SyncSession(PooledSession[StepConnection]):
     def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours; without parameters it is not prepared, so it may be several."""
         cursor = self.connection.cursor(row_factory=tuple_row)
-        cursor.execute(placed(sql), params or None, prepare=None if params else False)
+        cursor.execute(encoded(sql), params or None, prepare=None if params else False)
         return answer_of(cursor, cursor.fetchall() if cursor.description else [])
 
     def begin(self, patience: float) -> None:
@@ -82,7 +83,7 @@ class AsyncSession(AsyncPooledSession[AsyncStepConnection]):
     async def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours; see `SyncSession.execute`."""
         cursor = self.connection.cursor(row_factory=tuple_row)
-        await cursor.execute(placed(sql), params or None, prepare=None if params else False)
+        await cursor.execute(encoded(sql), params or None, prepare=None if params else False)
         return answer_of(cursor, await cursor.fetchall() if cursor.description else [])
 
     async def begin(self, patience: float) -> None:

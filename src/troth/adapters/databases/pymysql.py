@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import lru_cache
 from typing import Any, NoReturn
 
 import pymysql
@@ -15,6 +14,7 @@ from troth.adapters.databases.guard import refuse
 from troth.adapters.databases.pool import Pool
 from troth.adapters.databases.session import PLAIN, PooledSession, ended
 from troth.ports.database import Answer, Effect
+from troth.ports.scripts import placed
 
 FOUND_ROWS = CLIENT.FOUND_ROWS
 """An UPDATE's rowcount is the rows that it found, as in every other database, not those it changed."""
@@ -81,12 +81,6 @@ def connect(settings: dict[str, Any], isolation: str) -> StepConnection:
     return connection
 
 
-@lru_cache(maxsize=64)
-def placed(sql: str) -> str:
-    """A statement of ours with the library's placeholders."""
-    return sql.replace("?", "%s")
-
-
 class SyncSession(PooledSession[StepConnection]):
     """Answers one script's requests in a thread."""
 
@@ -97,7 +91,7 @@ class SyncSession(PooledSession[StepConnection]):
     def execute(self, sql: str, params: Any = ()) -> Answer:
         """One statement of ours."""
         with self.connection.cursor(Cursor) as cursor:
-            cursor.execute(placed(sql), tuple(params) or None)
+            cursor.execute(placed(sql, "format"), tuple(params) or None)
             if cursor.description:
                 return Answer(0, cursor.fetchall())
             return Answer(max(cursor.rowcount, 0))

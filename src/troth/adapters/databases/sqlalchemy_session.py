@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy.engine import Engine, RootTransaction
@@ -39,6 +38,7 @@ from troth.ports.database import (
     RunEffect,
 )
 from troth.ports.errors import DefinitionError, Ongoing
+from troth.ports.scripts import placed
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -58,17 +58,6 @@ class Owner(Protocol):
     def session(self, bind: Any) -> Any:
         """A guarded session on the connection, of the driver's colour; None if the target is an engine."""
         ...
-
-
-@lru_cache(maxsize=256)
-def placed(sql: str, style: str) -> str:
-    """A statement of ours with the library's placeholders."""
-    if style == "qmark":
-        return sql
-    if style in ("format", "pyformat"):
-        return sql.replace("?", "%s")
-    parts = sql.split("?")  # numeric_dollar
-    return "".join(f"{part}${number}" for number, part in enumerate(parts[:-1], 1)) + parts[-1]
 
 
 class Core:
