@@ -24,8 +24,9 @@ from troth.engine.drive import Driver
 from troth.engine.journal import Journal, Step
 from troth.engine.live import Live, doc_of
 from troth.engine.participants import Registry
-from troth.engine.runs import Answered, FunctionRun
+from troth.engine.runs import FunctionRun
 from troth.engine.tries import Initiator
+from troth.engine.waited import Answered
 from troth.ports.errors import Refused, StepFailed
 from troth.ports.store import Batch, BatchOutcome, NodeRow, Record
 from troth.testing.simulation.stores import SimStore
@@ -67,7 +68,7 @@ def one_count_for_all_tasks(
     return drawn
 
 
-def bare_result_rides(draft: Draft, index: int) -> bool:
+def bare_result_rides(plan: Plan, index: int) -> bool:
     """A bare step's result need not be durable before it is used."""
     return False
 

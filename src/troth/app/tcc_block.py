@@ -22,7 +22,8 @@ from troth.app.transactions import Seen
 from troth.core.ids import ROOT
 from troth.core.words import State
 from troth.engine.node import Node
-from troth.engine.tries import Answered, Initiator
+from troth.engine.tries import Initiator
+from troth.engine.waited import Answered
 from troth.ports.errors import Cancelled, DefinitionError, NeedsAttention, TrothError, WrongColour
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from troth.app.tcc_shape import AsyncFree, AsyncOn, SyncFree, SyncOn
 from troth.app.tcc_tries import TryCall, Waited, ask_awaited, ask_blocking
 from troth.app.verbs import Awaits
 from troth.engine.node import Node
-from troth.engine.tries import Answered
+from troth.engine.waited import Answered
 from troth.ports.errors import DefinitionError, WrongColour
 
 P = ParamSpec("P")

@@ -12,7 +12,8 @@ from troth.app.tcc_form import TccForm
 from troth.app.tcc_tries import Waited, waited_of
 from troth.core.words import Op
 from troth.engine.node import Node
-from troth.engine.tries import Answered, Nest
+from troth.engine.tries import Nest
+from troth.engine.waited import Answered
 from troth.ports.caller import Call
 from troth.ports.errors import Cancelled, DefinitionError
 

@@ -24,7 +24,8 @@ from troth.engine.calls import safely
 from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.engine.participants import Participant
-from troth.engine.tries import Answered, Initiator, Tries
+from troth.engine.tries import Initiator, Tries
+from troth.engine.waited import Answered
 from troth.ports.caller import Call
 from troth.ports.errors import NotAccepted
 

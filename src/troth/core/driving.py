@@ -7,7 +7,7 @@ from msgspec import Raw
 from troth.core import limits
 from troth.core.draft import Draft, replace
 from troth.core.move import Alert, Call, Stop
-from troth.core.plan import StepSpec
+from troth.core.plan import Plan, StepSpec
 from troth.core.quick import Fate, Op, Role, State
 from troth.core.reply import NULL
 from troth.core.retry import micros
@@ -23,9 +23,9 @@ def forces_intent(spec: StepSpec) -> bool:
     return not spec.guarded or spec.role is Role.PIVOT
 
 
-def uses_bare_result(draft: Draft, index: int) -> bool:
+def uses_bare_result(plan: Plan, index: int) -> bool:
     """Do the arguments hold a bare step's result? It must be durable first: a repeat might give another."""
-    steps = draft.plan.steps
+    steps = plan.steps
     for needed in steps[index].needs:  # noqa: SIM110 - a loop costs a third of any()
         if not steps[needed].spec.guarded:
             return True
@@ -58,7 +58,7 @@ def start(draft: Draft, index: int) -> None:
         results = [b.result for b in draft.branches]
         args = node.bind(draft.doc.input, results) if node.bind else Raw(b"{}")
         draft.branches[index] = replace(branch, args=args)
-    if forces_intent(node.spec) or uses_bare_result(draft, index):
+    if forces_intent(node.spec) or uses_bare_result(draft.plan, index):
         draft.force()
     if branch.unknown:
         ask(draft, index)

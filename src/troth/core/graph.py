@@ -98,7 +98,7 @@ def mark_reached(draft: Draft) -> None:
     Its call and the results before it only rode with other writes, so their absence says nothing (A1).
     """
     for index, node in enumerate(draft.plan.steps):
-        if draft.branches[index].fate is not Fate.IDLE or forces_intent(node.spec) or uses_bare_result(draft, index):
+        if draft.branches[index].fate is not Fate.IDLE or forces_intent(node.spec) or uses_bare_result(draft.plan, index):
             continue
         if node.spec.role is Role.RETRIABLE and draft.doc.phase is State.TRYING and draft.plan.pivot < 0:
             continue

@@ -16,9 +16,9 @@ from msgspec import Raw, structs
 from troth.core import limits, rules
 from troth.core import saga as sagas
 from troth.core.draft import REMEMBER
-from troth.core.driving import forces_intent
+from troth.core.driving import forces_intent, uses_bare_result
 from troth.core.move import FORCE, NOTHING, RIDE, Answer, Call, Called, Event, Move, Replied, Returned, Start, Stop
-from troth.core.plan import Node, Plan
+from troth.core.plan import Plan
 from troth.core.quick import Fate, Op, Role, State, Word
 from troth.core.reply import NULL
 from troth.core.retry import budget_micros, micros
@@ -34,11 +34,8 @@ NO_ARGS = Raw(b"{}")
 def prepared(plan: Plan) -> Plan:
     """A graph's plan with what the smooth path looks up: its branches at the beginning, and whose calls are forced."""
     idle = tuple([Branch(node.id, node.spec.name) for node in plan.steps])
-    return replace(plan, idle=idle, forced=tuple([_forced(plan, node) for node in plan.steps]))
-
-
-def _forced(plan: Plan, node: Node) -> bool:
-    return forces_intent(node.spec) or not all(plan.steps[needed].spec.guarded for needed in node.needs)
+    forced = [forces_intent(node.spec) or uses_bare_result(plan, index) for index, node in enumerate(plan.steps)]
+    return replace(plan, idle=idle, forced=tuple(forced))
 
 
 def begin(

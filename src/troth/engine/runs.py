@@ -12,10 +12,8 @@ from troth.core.quick import Fate, State
 from troth.core.state import Saga
 from troth.engine.drive import Driver
 from troth.engine.live import Live
-from troth.ports.errors import Cancelled, DefinitionError, LimitExceeded, Refused, StepFailed
-
-Answered = Callable[[Raw | BaseException], None]
-"""Gets a call's encoded result, or what it raises."""
+from troth.engine.waited import Answered, Waited
+from troth.ports.errors import Cancelled, DefinitionError, Refused, StepFailed
 
 
 class RunOver(BaseException):
@@ -38,18 +36,14 @@ def answer_of(saga: Saga, index: int) -> Raw | BaseException:
     return StepFailed(branch.id, branch.reason)
 
 
-class FunctionRun:
+class FunctionRun(Waited):
     """What one run of a function waits for. All methods are called where the driver runs.
 
     :ivar over: the run no longer counts.
     """
 
     def __init__(self, driver: Driver, live: Live) -> None:
-        self.driver = driver
-        self.live = live
-        self.over = False
-        self.waiting: dict[int, list[Answered]] = {}
-        self.early: set[int] = set()
+        super().__init__(driver, live)
         self.leaving: dict[int, Callable[[], None]] = {}
         self.tokens = 0
 
@@ -64,18 +58,8 @@ class FunctionRun:
         :raises LimitExceeded: too many branches.
         """
         self._still_counts()
-        if len(self.live.saga.doc.branches) >= limits.BRANCHES:
-            raise LimitExceeded("BRANCHES", limits.BRANCHES + 1, limits.BRANCHES, "Split the saga, or batch its calls")
-        self.driver.feed(self.live, Called(self.driver.shell.now(), place, name, args))
-        index = self.live.saga.called
-        if index < 0:
-            raise self._no_call()
-        if index in self.early:
-            self.early.discard(index)
-            answered(self._answer(index))
-        else:
-            self.waiting.setdefault(index, []).append(answered)
-        return index
+        event = Called(self.driver.shell.now(), place, name, args)
+        return self.new_call(event, answered, "Split the saga, or batch its calls")
 
     def recall(self, place: str) -> Raw | None:
         """The value that an earlier run remembered here, or None if this one shall draw it."""
@@ -109,15 +93,6 @@ class FunctionRun:
 
     # --- what the driver asks (commands)
 
-    def answer(self, index: int) -> None:
-        """A call is settled."""
-        waiting = self.waiting.pop(index, None)
-        if waiting is None:
-            self.early.add(index)
-            return
-        for answered in waiting:
-            answered(self._answer(index))
-
     def resume(self, token: int) -> None:
         """What an abandoned inner saga owes is recorded."""
         go_on = self.leaving.pop(token, None)
@@ -129,7 +104,7 @@ class FunctionRun:
         if self.over:
             return
         self.over = True
-        error = self._no_call()
+        error = self.no_call()
         waiting, self.waiting = self.waiting, {}
         for answers in waiting.values():
             for answered in answers:
@@ -140,17 +115,12 @@ class FunctionRun:
 
     # ---
 
-    def _answer(self, index: int) -> Raw | BaseException:
-        answer = answer_of(self.live.saga, index)
-        if isinstance(answer, BaseException):
-            answer.__cause__ = self.live.causes.get(index)
-        return answer
+    def settled_as(self, saga: Saga, index: int) -> Raw | BaseException:
+        """What the caller gets for a settled call."""
+        return answer_of(saga, index)
 
-    def _still_counts(self) -> None:
-        if self.over:
-            raise self._no_call()
-
-    def _no_call(self) -> BaseException:
+    def no_call(self) -> BaseException:
+        """Why nothing can be called now."""
         doc = self.live.saga.doc
         if self.live.saga.problem:
             return DefinitionError(self.live.saga.problem)

@@ -7,7 +7,6 @@ called where the driver runs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from contextvars import Context
 from typing import Any
 
@@ -20,10 +19,8 @@ from troth.core.reply import NULL
 from troth.core.state import Saga
 from troth.engine.drive import Driver
 from troth.engine.live import Live
-from troth.ports.errors import Cancelled, DefinitionError, LimitExceeded, Refused, StepFailed
-
-Answered = Callable[[Raw | BaseException], None]
-"""Gets a try's encoded result, or what its call raises."""
+from troth.engine.waited import Answered, Waited
+from troth.ports.errors import Cancelled, DefinitionError, Refused, StepFailed
 
 
 def answer_of(saga: Saga, index: int) -> Raw | BaseException:
@@ -41,20 +38,13 @@ def answer_of(saga: Saga, index: int) -> Raw | BaseException:
     return Cancelled(doc.gid, doc.step or None, doc.reason)
 
 
-class Tries:
+class Tries(Waited):
     """The calls of one transaction that someone here waits for: the ``host`` of its `Live`.
 
     :ivar over: nothing more can be called: it is decided, or no longer driven here.
     """
 
     used = True
-
-    def __init__(self, driver: Driver, live: Live) -> None:
-        self.driver = driver
-        self.live = live
-        self.over = False
-        self.waiting: dict[int, list[Answered]] = {}
-        self.early: set[int] = set()
 
     def register(self, id: str, name: str, args: Raw, answered: Answered) -> int:
         """Call a participant. Returns the branch's index; ``answered`` comes later, or before this returns.
@@ -65,29 +55,9 @@ class Tries:
         :raises LimitExceeded: too many branches.
         """
         self._still_counts()
-        if len(self.live.saga.doc.branches) >= limits.BRANCHES:
-            raise LimitExceeded("BRANCHES", limits.BRANCHES + 1, limits.BRANCHES, "Split the transaction")
-        self.driver.feed(self.live, Registered(self.driver.shell.now(), id, name, args))
-        index = self.live.saga.called
-        if index < 0:
-            raise self._no_call()
-        if index in self.early:
-            self.early.discard(index)
-            answered(self._answer(index))
-        else:
-            self.waiting.setdefault(index, []).append(answered)
-        return index
+        return self.new_call(Registered(self.driver.shell.now(), id, name, args), answered, "Split the transaction")
 
     # --- what the driver asks (commands)
-
-    def answer(self, index: int) -> None:
-        """A try is settled."""
-        waiting = self.waiting.pop(index, None)
-        if waiting is None:
-            self.early.add(index)
-            return
-        for answered in waiting:
-            answered(self._answer(index))
 
     def stop(self) -> None:
         """It is cancelled, or no longer driven here: all that wait are told."""
@@ -97,7 +67,7 @@ class Tries:
         waiting, self.waiting = self.waiting, {}
         for answers in waiting.values():
             for answered in answers:
-                answered(self._no_call())
+                answered(self.no_call())
 
     # --- what a node asks of a host
 
@@ -114,17 +84,12 @@ class Tries:
 
     # ---
 
-    def _answer(self, index: int) -> Raw | BaseException:
-        answer = answer_of(self.live.saga, index)
-        if isinstance(answer, BaseException):
-            answer.__cause__ = self.live.causes.get(index)
-        return answer
+    def settled_as(self, saga: Saga, index: int) -> Raw | BaseException:
+        """What the caller gets for a settled call."""
+        return answer_of(saga, index)
 
-    def _still_counts(self) -> None:
-        if self.over:
-            raise self._no_call()
-
-    def _no_call(self) -> BaseException:
+    def no_call(self) -> BaseException:
+        """Why nothing can be called now."""
         doc = self.live.saga.doc
         if self.live.saga.problem:
             return DefinitionError(self.live.saga.problem)

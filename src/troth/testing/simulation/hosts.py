@@ -12,7 +12,8 @@ from troth.core.ids import ROOT
 from troth.core.reply import NULL
 from troth.engine.drive import Driver
 from troth.engine.live import Live
-from troth.engine.runs import Answered, FunctionRun, RunOver
+from troth.engine.runs import FunctionRun, RunOver
+from troth.engine.waited import Answered
 from troth.ports.errors import Refused, StepFailed
 from troth.testing.simulation.chance import key_of
 from troth.testing.simulation.programs import Body, whole

@@ -9,7 +9,8 @@ from msgspec import Raw
 from troth.core.reply import NULL
 from troth.engine.drive import Driver
 from troth.engine.live import Live
-from troth.engine.tries import Answered, Initiator, Tries
+from troth.engine.tries import Initiator, Tries
+from troth.engine.waited import Answered
 from troth.ports.errors import NotAccepted
 from troth.testing.simulation.faults import Site
 from troth.testing.simulation.hosts import WAIT, Runner, Task
