@@ -126,6 +126,8 @@ class Stall:
             if gone is not None:
                 await asyncio.wait([acting, gone], return_when=asyncio.FIRST_COMPLETED)
                 acting.cancel()
+                gone.cancel()
+                await asyncio.gather(acting, gone, return_exceptions=True)  # the caller may have reset the connection
                 return
             await acting
             await writer.drain()
