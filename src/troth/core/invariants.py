@@ -24,6 +24,8 @@ def check(saga: Saga) -> None:
         expect(saga, open_ends, "failed lists what is open")
     if saga.plan.pattern == "tcc":
         check_tcc(saga)
+    elif saga.plan.pattern == "two_phase":
+        check_two_phase(saga)
     else:
         check_saga(saga, draft)
 
@@ -45,6 +47,29 @@ def check_tcc(saga: Saga) -> None:
         open_fates = (Fate.DONE, Fate.CALLING)
         owed = any(b.fate in open_fates or (b.fate is Fate.IDLE and b.unknown) for b in doc.branches)
         expect(saga, not owed, "S1: cancelled means that nothing is held")
+
+
+def check_two_phase(saga: Saga) -> None:
+    """What must hold of a two-phase transaction."""
+    doc = saga.doc
+    fates = [b.fate for b in doc.branches]
+    yes, committed = (Fate.DONE, Fate.READ_ONLY, Fate.CONFIRMED), (Fate.READ_ONLY, Fate.CONFIRMED)
+    expect(saga, len({b.id for b in doc.branches}) == len(fates), "S4: a branch is enlisted once")
+    if doc.phase is State.CONFIRMING:
+        expect(saga, all(f in yes for f in fates), "S2: to commit takes every vote")
+        expect(saga, doc.recorded or all(f is Fate.READ_ONLY for f in fates), "S2: a decision is written down")
+    else:
+        expect(saga, Fate.CONFIRMED not in fates, "S1: nothing is committed before that is decided")
+    if doc.phase is not State.CANCELLING:
+        expect(saga, Fate.CANCELLED not in fates, "S1: nothing is rolled back before that is decided")
+    if doc.phase is State.TRYING and doc.recorded:
+        others = [f for index, f in enumerate(fates) if index != doc.last]
+        expect(saga, doc.last >= 0, "what is undecided in the log has a last resource")
+        expect(saga, all(f in (Fate.DONE, Fate.READ_ONLY) for f in others), "the last resource comes after every vote")
+    if doc.state is State.CONFIRMED:
+        expect(saga, all(f in committed for f in fates), "S1: confirmed means that every branch is committed")
+    if doc.state is State.CANCELLED:
+        expect(saga, not any(f in (Fate.DONE, Fate.CALLING) for f in fates), "L2: cancelled means that nothing is prepared")
 
 
 def check_saga(saga: Saga, draft: Draft) -> None:

@@ -121,10 +121,24 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     args: Raw
 
 
-class Submitted(msgspec.Struct, frozen=True, gc=False):
-    """A TCC's initiator has come to its end and wants all confirmed.
+class Enlisted(msgspec.Struct, frozen=True, gc=False):
+    """A database joins a two-phase transaction. Nothing is called and nothing saved; ``Saga.called`` is the branch's index.
 
-    :param branches: the ids of all that it called, or tried to.
+    :param id: ``place/name#occurrence``.
+    :param name: the database's.
+    :param prepares: it can prepare; one that can't goes last, and there is room for one such.
+    """
+
+    now: int
+    id: str
+    name: str
+    prepares: bool = True
+
+
+class Submitted(msgspec.Struct, frozen=True, gc=False):
+    """The initiator of a TCC or of a two-phase transaction has come to its end and wants all confirmed.
+
+    :param branches: the ids of all that it called (enlisted), or tried to.
     :param result: its value, kept with the outcome.
     """
 
@@ -134,11 +148,21 @@ class Submitted(msgspec.Struct, frozen=True, gc=False):
 
 
 class Aborted(msgspec.Struct, frozen=True, gc=False):
-    """A TCC's initiator was left by an exception, stopped waiting for an answer, or is gone."""
+    """An initiator was left by an exception, stopped waiting for an answer, or is gone."""
 
     now: int
     reason: str
     step: str = ""
+
+
+class Overruled(msgspec.Struct, frozen=True, gc=False):
+    """The log took nothing of a two-phase transaction and never will: another node wrote its abort first, or its gid is taken.
+
+    What was held until the log would have it is dropped by the driver; it was never sent.
+    """
+
+    now: int
+    reason: str
 
 
 class Retry(msgspec.Struct, frozen=True, gc=False):
@@ -163,7 +187,7 @@ class Poisoned(msgspec.Struct, frozen=True, gc=False):
 
 Event = (
     Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned
-    | Rerun | Recovered | Doomed | Registered | Submitted | Aborted | Retry | Resolve | Poisoned
+    | Rerun | Recovered | Doomed | Registered | Enlisted | Submitted | Aborted | Overruled | Retry | Resolve | Poisoned
 )
 
 # --- commands: what is asked of the world

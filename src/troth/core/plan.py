@@ -64,7 +64,8 @@ class Node(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A transaction's definition.
 
-    :param form: of a saga ``graph`` or ``function``, of a tcc ``declared`` (all branches at the begin) or ``open``.
+    :param form: of a saga ``graph`` or ``function``, of a tcc ``declared`` (all branches at the begin) or ``open``;
+        of a two-phase transaction ``two_phase``.
     :param steps: the graph's nodes in an order where each stands after those it waits for; empty for other forms.
     :param pivot: index of the pivot, or -1.
     :param retriables: True if any node is retriable.
@@ -78,7 +79,7 @@ class Plan(msgspec.Struct, frozen=True):
     """
 
     name: str
-    form: Literal["graph", "function", "declared", "open"]
+    form: Literal["graph", "function", "declared", "open", "two_phase"]
     steps: tuple[Node, ...] = ()
     pivot: int = -1
     retriables: bool = False
@@ -87,6 +88,6 @@ class Plan(msgspec.Struct, frozen=True):
     returns: Bind | None = None
     timeout: float = limits.COORDINATOR_TIMEOUT
     recover: Literal["run", "cancel"] = "run"
-    pattern: Literal["saga", "tcc"] = "saga"
+    pattern: Literal["saga", "tcc", "two_phase"] = "saga"
     idle: tuple[Branch, ...] = ()
     forced: tuple[bool, ...] = ()

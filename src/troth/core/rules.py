@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Final
 
 from troth.core import saga as sagas
-from troth.core import tcc
+from troth.core import tcc, twophase
 from troth.core.draft import Draft
 from troth.core.move import Call, Event, Move
 from troth.core.state import Saga
 
-RULES: Final = {"saga": sagas.RULES, "tcc": tcc.RULES}
+RULES: Final = {"saga": sagas.RULES, "tcc": tcc.RULES, "two_phase": twophase.RULES}
 
 
 def decide(saga: Saga, event: Event) -> Move:

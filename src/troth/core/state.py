@@ -68,14 +68,20 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     :param deadline: when its undecided part is over, in microseconds.
     :param reason: why it was cancelled or needs attention.
     :param step: the branch that caused it.
-    :param returned: the function has returned (``result`` is its value); a tcc was submitted.
-    :param doom: why it shall be cancelled as soon as the pivot, now in doubt, is settled.
+    :param returned: the function has returned (``result`` is its value); a tcc, or a two-phase transaction, was submitted.
+    :param doom: why it shall be cancelled as soon as the pivot, now in doubt, is settled; of a two-phase transaction, why its
+        deadline counts no more (its last resource decides; or the log holds another's abort, and no row of its own).
     :param runs: times the function's own code failed past the pivot.
     :param due: when to run the function again, in microseconds; 0: not scheduled.
     :param stuck: what in the function's own code needs a person.
     :param resolving: an operator's reason: retries are stopped, attempts in flight are waited out.
     :param closed: an operator's reason: closed by hand.
     :param finished: when it ended or was closed, in microseconds; 0 while open.
+    :param vote_by: of a two-phase transaction: until when its branches may prepare, in microseconds (it is in their names).
+    :param incarnation: of a two-phase transaction: the node that prepares them (it is in their names): 32 hex digits.
+    :param last: of a two-phase transaction: the index of the branch that commits last, without preparing; -1: none. In a
+        row of the log that is ``trying`` it is named there: it alone decides.
+    :param recorded: of a two-phase transaction: it has a row in the log, or will have before anything more of it is seen.
     """
 
     gid: str
@@ -99,11 +105,19 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     closed: str = ""
     finished: int = 0
     branches: tuple[Branch, ...] = ()
+    vote_by: int = 0
+    incarnation: str = ""
+    last: int = -1
+    recorded: bool = False
 
     @property
     def pattern(self) -> str:
-        """``saga`` or ``tcc``."""
-        return "saga" if self.form in ("graph", "function") else "tcc"
+        """``saga``, ``tcc`` or ``two_phase``."""
+        return PATTERNS.get(self.form, "tcc")
+
+
+PATTERNS: Final = {"graph": "saga", "function": "saga", "two_phase": "two_phase"}
+"""By form, whose rules a transaction follows, where that is not a tcc's."""
 
 
 class Run(msgspec.Struct, frozen=True):

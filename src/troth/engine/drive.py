@@ -12,8 +12,8 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from troth.core import limits, smooth, tcc
-from troth.core.move import FORCE, NO, Command, Event, Move, Poisoned, Recovered, Tick
+from troth.core import limits, smooth, tcc, twophase
+from troth.core.move import FORCE, NO, Command, Event, Move, Overruled, Poisoned, Recovered, Tick
 from troth.core.plan import Plan
 from troth.core.quick import State
 from troth.core.state import Transaction, next_due
@@ -113,16 +113,21 @@ class Driver:
     def begin(
         self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
         force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
-        branches: Sequence[tuple[str, str, Raw]] = (),
+        branches: Sequence[tuple[str, str, Raw]] = (), incarnation: str = "", vote_by: float | None = None,
     ) -> Live:
         """Take a new transaction: call `admit` first.
 
         :param branches: of a declared tcc; see `troth.core.tcc.begin`.
+        :param incarnation: of a two-phase transaction: this node's; with ``vote_by``, see `troth.core.twophase.begin`.
         """
         now = self.shell.now()
         begun = self.last_begin = max(now, self.last_begin + 1)
         if plan.pattern == "saga":
             move = self.first_move(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
+        elif plan.pattern == "two_phase":
+            move = twophase.begin(
+                plan, gid=gid, uid=uid, input=input, now=now, begun=begun, incarnation=incarnation, timeout=timeout, vote_by=vote_by
+            )
         else:
             move = tcc.begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, branches=branches)
         live = Live(move.state, content, fresh)
@@ -163,6 +168,9 @@ class Driver:
         if live.durable is not None and satisfied(live.durable, until):
             told(live)
             return
+        if live.unlogged and live.saga.doc.pattern == "two_phase" and satisfied(live.saga, until) and not live.saga.doc.recorded:
+            told(live)  # rolled back, or read only: its absence in the log is all that there will ever be
+            return
         live.waiters.append((until, told))
         live.eager = live.eager or until == ACCEPTED
         if satisfied(live.saga, until) and live.rev > live.forced_rev:
@@ -187,6 +195,31 @@ class Driver:
             self._now(live, move.now)
         if not move.steady:
             self._plan_tick(live, next_due(saga))
+            if save is NO and live.unlogged and saga.plan.pattern == "two_phase":
+                self._without_log(live)
+
+    def _without_log(self, live: Live) -> None:
+        """A two-phase transaction of which the log holds nothing: that it was rolled back, or wrote nothing, is told at once."""
+        saga = live.saga
+        doc = saga.doc
+        if doc.state is State.TRYING or doc.recorded or live.gone:
+            return
+        live.durable = saga if doc.finished else None
+        if doc.finished:
+            self.shell.transitioned(live)
+        self._tell(live, doc)
+        if doc.finished:
+            self.forget(live)
+            live.host = None
+
+    def overrule(self, live: Live, reason: str) -> None:
+        """The log took nothing of a two-phase transaction, and will not: it is rolled back, though what it has prepared isn't
+        forgotten as others are."""
+        self.journal.drop(live)
+        live.held.clear()
+        live.inserted = False
+        live.rev = live.forced_rev = live.durable_rev = 0
+        self.feed(live, Overruled(self.shell.now(), reason))
 
     def _force(self, live: Live) -> None:
         live.rev = live.forced_rev = live.rev + 1
@@ -232,7 +265,7 @@ class Driver:
             if live.gone:
                 continue
             if missed and ((uid := live.saga.doc.uid) in outcome.conflicts or uid in outcome.lost):
-                self._lose(live, began=uid in outcome.lost)
+                self._lose(live, began=uid in outcome.lost, overruled=uid in outcome.overruled)
             else:
                 self._stored(live, ticket)
 
@@ -266,7 +299,12 @@ class Driver:
             else:
                 live.waiters.append(waiter)
 
-    def _lose(self, live: Live, *, began: bool) -> None:
+    def _lose(self, live: Live, *, began: bool, overruled: bool) -> None:
+        if not began and live.saga.plan.pattern == "two_phase":
+            if not overruled:
+                self.shell.conflicted(live)
+            self.overrule(live, "its abort was written first" if overruled else f"{live.gid} was begun by another")
+            return
         self.forget(live)
         if began:
             self.shell.rejected(live, StoreError("another node owns it now"))

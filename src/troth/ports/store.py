@@ -85,6 +85,8 @@ class BatchOutcome(NamedTuple):
     """uids of inserts that found their gid taken."""
     lost: frozenset[bytes] = frozenset()
     """uids of updates that found another owner."""
+    overruled: frozenset[bytes] = frozenset()
+    """Those of ``conflicts`` whose abort another node had written (`Store.abort`)."""
 
 
 class Record(msgspec.Struct, frozen=True):
