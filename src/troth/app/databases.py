@@ -21,6 +21,15 @@ def open_database(name: str, target: Any, **options: Any) -> Guarded:
     :param options: see `troth.adapters.databases.open_driver`.
     :raises ConfigurationError: if the name, the target or an option is none that works.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigurationError(f"the database name {name!r} may only hold letters, digits, '.', '_' and '-'")
+    check_resource_name("database", name)
     return Guarded(name, open_driver(target, **options))
+
+
+def check_resource_name(kind: str, name: str) -> None:
+    """Raise unless a database, or a broker, can be called so.
+
+    :param kind: what it is, for the error.
+    :raises ConfigurationError: naming what a name may hold.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigurationError(f"the {kind} name {name!r} may only hold letters, digits, '.', '_' and '-'")

@@ -12,6 +12,7 @@ from concurrent.futures import CancelledError
 from typing import Any, TypeVar
 
 from troth.app.current import disown
+from troth.app.services import Service
 from troth.core import limits
 from troth.engine.node import Node
 from troth.engine.participants import Registry
@@ -69,6 +70,8 @@ class Runtime:
         """Called in a forked child: what else was inherited and must not be used there."""
         self.closing: list[Callable[[], Coroutine[Any, Any, None]]] = []
         """Awaited on the node's loop once the node has stopped: what else lives there."""
+        self.services: list[Service] = []
+        """Consumers and relays: begun when a node has started, ended before it drains."""
         self._own: LoopThread | None = None
         self._lock = threading.Lock()
         """Held while a node starts or stops. Not reentrant: it may be taken in one thread and given back in another."""
@@ -146,6 +149,8 @@ class Runtime:
         node = Node(store, self.registry, loop)
         await node.start()
         self.node, self.store = node, store
+        for service in self.services:
+            service.begin(node)
         return node
 
     def _usable(self, node: Node) -> bool:
@@ -204,6 +209,8 @@ class Runtime:
 
     async def _stop(self, node: Node) -> None:
         try:
+            for service in self.services:
+                await service.end()
             await node.stop(self.drain)
         finally:
             for close in self.closing:
@@ -255,6 +262,8 @@ class Runtime:
             KEPT.append((node, store, own))
         for disowned in self.disowned:
             disowned()
+        for service in self.services:
+            service.abandon()
         self.node = self.store = self._own = None
         self.entered = 0
         self._lock = threading.Lock()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
-from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -14,6 +13,7 @@ from msgspec import Raw
 
 from troth.app import invoking
 from troth.app.aio import AioTroth, blocking, options_of
+from troth.app.brokers import GivesBrokers
 from troth.app.coroutines import AsyncHost, gather
 from troth.app.current import SCOPE, Current, FunctionScope, current, in_loop
 from troth.app.databases import open_database
@@ -24,7 +24,8 @@ from troth.app.http_step import HttpStep
 from troth.app.locks import GivesLocks
 from troth.app.naming import Names, checked_gid
 from troth.app.once import DefinesOnce
-from troth.app.outcome import Handle, Outcome, TransactionView
+from troth.app.operating import Operates
+from troth.app.outcome import Handle, Outcome
 from troth.app.participant import StepParticipant
 from troth.app.remote import DefinesRemote
 from troth.app.runtime import Runtime
@@ -35,33 +36,30 @@ from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
 from troth.app.tcc import DefinesTcc
 from troth.app.tcc_running import RunsTcc
-from troth.app.telling import moment, view_of
 from troth.app.threads import SyncHost, parallel
 from troth.core import limits
 from troth.core.plan import Plan, StepSpec
 from troth.core.state import Transaction
-from troth.engine.clock import Clock
 from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.engine.participants import Host, Participant
 from troth.participant.database import Guarded
 from troth.participant.meaning import PROGRAMMING_ERRORS
 from troth.ports.errors import (
-    AlreadyBegun,
     ConfigurationError,
     DefinitionError,
-    StoreError,
-    UnknownTransaction,
     WrongColour,
 )
-from troth.ports.store import LedgerEntry, Record, Request, Store
 from troth.wire.codec import codec_of
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves, DefinesOnce, GivesLocks):
+class Troth(
+    DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves, DefinesOnce, GivesLocks, GivesBrokers,
+    Operates,
+):  # fmt: skip
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
     :param store: where the log lives: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``memory://``. Nothing is opened
@@ -325,75 +323,3 @@ class Troth(DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, Defi
                 host.remember(scope.place, found)
         value: T = codec.decode(found, "remembered value")
         return value
-
-    # --- reading and operating
-
-    def get(self, gid: str) -> TransactionView:
-        """A transaction as the log holds it.
-
-        :raises UnknownTransaction: if it never began, or is older than the retention.
-        :raises AlreadyBegun: if only its outcome is still known.
-        """
-        found = self._read().get(checked_gid(gid))
-        if found is None:
-            raise UnknownTransaction(gid)
-        if isinstance(found, LedgerEntry):
-            raise AlreadyBegun(gid, found.outcome)
-        return view_of(found)
-
-    def find(
-        self, *, state: str | Sequence[str] = (), since: datetime | timedelta | None = None, definition: str = "", limit: int = 100
-    ) -> list[TransactionView]:
-        """Transactions, newest first.
-
-        :param state: one or several states; none: all.
-        :param since: only those begun since that time, or within that time.
-        :param definition: only those of this saga.
-        """
-        states = (state,) if isinstance(state, str) else tuple(state)
-        if isinstance(since, timedelta):
-            since = moment(Clock().now()) - since
-        micros = 0 if since is None else int(since.timestamp() * 1e6)
-        return [view_of(r) for r in self._read().find(states=states, since=micros, definition=definition, limit=limit)]
-
-    def retry(self, gid: str) -> None:
-        """Ask for another round of a transaction that needs attention, wherever it is driven.
-
-        :raises UnknownTransaction: if the log doesn't have it.
-        :raises AlreadyBegun: if it has ended.
-        """
-        self._wish(gid, "retry", "")
-
-    def resolve(self, gid: str, *, reason: str) -> None:
-        """Close a transaction that needs attention: what was open has been settled by hand.
-
-        :param reason: what was done, for the record.
-        """
-        if not reason.strip():
-            raise ConfigurationError("resolve needs a reason: say what was settled, and by whom")
-        self._wish(gid, "resolve", reason)
-
-    def stats(self) -> dict[str, int]:
-        """Counters of this process's node since its start: ``commits``, ``written``, ``transactions``, outcomes, replies."""
-        node = self.runtime.node
-        return {} if node is None else node.stats()
-
-    def _wish(self, gid: str, what: str, reason: str) -> None:
-        store = self._read()
-        found = store.get(checked_gid(gid))
-        if found is None:
-            raise UnknownTransaction(gid)
-        if not isinstance(found, Record) or found.finished:
-            raise AlreadyBegun(gid, found.outcome if isinstance(found, LedgerEntry) else found.state)
-        node = self.runtime.started()
-        store.post(Request(gid, what, f"process {os.getpid()}", reason, node.now()))
-
-    def _read(self) -> Store:
-        if in_loop():
-            verbs = "await troth.aio.get(…), .find(…), .retry(…), .resolve(…)"
-            raise WrongColour(f"this would block the event loop that runs here. Write: {verbs}")
-        self.runtime.started()
-        store = self.runtime.store
-        if store is None:
-            raise StoreError("the log is not open")
-        return store
