@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from troth.app.current import Current
+    from troth.app.message_participants import Local
     from troth.app.outcome import Handle, Outcome, TransactionView
     from troth.app.tcc import Tcc
     from troth.app.troth import Troth
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         GidConflict,
         InDoubt,
         LimitExceeded,
+        MessageGivenUp,
         NeedsAttention,
         NotAccepted,
         Ongoing,
@@ -59,8 +61,10 @@ __all__ = [
     "KeyExpired",
     "KeyInDoubt",
     "LimitExceeded",
+    "Local",
     "LockLost",
     "LockUnavailable",
+    "MessageGivenUp",
     "NeedsAttention",
     "NotAccepted",
     "Ongoing",
@@ -85,6 +89,7 @@ _HOMES = {
     "Troth": "troth.app.troth",
     "Current": "troth.app.current",
     "Handle": "troth.app.outcome",
+    "Local": "troth.app.message_participants",
     "Outcome": "troth.app.outcome",
     "Tcc": "troth.app.tcc",
     "TransactionView": "troth.app.outcome",

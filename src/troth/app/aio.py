@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from troth.app.host import Definition, Options, Spelling
+from troth.app.message_explicit import AwaitsMessages
 from troth.app.naming import checked_gid
 from troth.app.outcome import Handle, Outcome, TransactionView
 from troth.app.tcc_running import AwaitsTcc
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from troth.app.troth import Troth
 
 
-class AioTroth(AwaitsTcc):
+class AioTroth(AwaitsTcc, AwaitsMessages):
     """The awaitable spellings of `Troth`'s verbs."""
 
     def __init__(self, troth: Troth) -> None:

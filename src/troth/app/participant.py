@@ -89,7 +89,7 @@ class StepParticipant:
 
     def _function(self, call: Call, stored: Raw | None) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         step = self.step
-        if call.op is Op.ACTION:
+        if call.op is Op.ACTION or call.op is Op.DELIVER:
             given = step.signature.load(call.args)
             return step.fn, given.args, given.kwargs
         attached = step.undo if call.op is Op.COMPENSATE else step.checker

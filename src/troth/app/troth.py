@@ -22,6 +22,7 @@ from troth.app.handles import TrothHandle
 from troth.app.host import Options, Spelling, Verb
 from troth.app.http_step import HttpStep
 from troth.app.locks import GivesLocks
+from troth.app.messages import SendsMessages
 from troth.app.naming import Names, checked_gid
 from troth.app.once import DefinesOnce
 from troth.app.operating import Operates
@@ -45,11 +46,7 @@ from troth.engine.node import Node
 from troth.engine.participants import Host, Participant
 from troth.participant.database import Guarded
 from troth.participant.meaning import PROGRAMMING_ERRORS
-from troth.ports.errors import (
-    ConfigurationError,
-    DefinitionError,
-    WrongColour,
-)
+from troth.ports.errors import ConfigurationError, DefinitionError, WrongColour
 from troth.wire.codec import codec_of
 
 T = TypeVar("T")
@@ -58,7 +55,7 @@ R = TypeVar("R")
 
 class Troth(
     DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves, DefinesOnce, GivesLocks, GivesBrokers,
-    Operates,
+    SendsMessages, Operates,
 ):  # fmt: skip
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
@@ -150,7 +147,7 @@ class Troth(
 
     def reader(self, doc: Transaction) -> Any:
         """What can read a stored transaction's result, or None if its code isn't here."""
-        return self.holds if doc.pattern == "tcc" else self.sagas.find(doc.definition)
+        return self.holds if doc.pattern == "tcc" else self.sagas.find(doc.definition) if doc.pattern == "saga" else None
 
     # --- the engine's registry
 
@@ -170,12 +167,14 @@ class Troth(
         if step is not None:
             return StepParticipant(step, self.no_retry)
         form = self.tcc_classes.find(name)
-        return None if form is None else form.participant
+        return self.message_participant(name) if form is None else form.participant
 
     def plan(self, definition: str, form: str) -> Plan | None:
         """The plan of a stored name, for the engine."""
         if form in ("open", "declared"):
             return self.tcc_plan(definition, form)
+        if form == "message":
+            return self.message_plan(definition)
         found = self.sagas.find(definition)
         if found is None or isinstance(found, Graph) is not (form == "graph"):
             return None

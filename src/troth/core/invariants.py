@@ -26,6 +26,8 @@ def check(saga: Saga) -> None:
         check_tcc(saga)
     elif saga.plan.pattern == "two_phase":
         check_two_phase(saga)
+    elif saga.plan.pattern == "message":
+        check_message(saga)
     else:
         check_saga(saga, draft)
 
@@ -70,6 +72,21 @@ def check_two_phase(saga: Saga) -> None:
         expect(saga, all(f in committed for f in fates), "S1: confirmed means that every branch is committed")
     if doc.state is State.CANCELLED:
         expect(saga, not any(f in (Fate.DONE, Fate.CALLING) for f in fates), "L2: cancelled means that nothing is prepared")
+
+
+def check_message(saga: Saga) -> None:
+    """What must hold of a message."""
+    doc = saga.doc
+    producer, *deliveries = doc.branches
+    if doc.phase is not State.CONFIRMING:
+        touched = any(b.attempt or b.due or b.fate is not Fate.IDLE for b in deliveries)
+        expect(saga, not touched, "S6: a half message is not seen")
+    else:
+        expect(saga, producer.fate is Fate.DONE, "S6: delivered means that its local transaction committed")
+    if doc.state is State.CONFIRMED:
+        expect(saga, bool(deliveries) and all(b.fate is Fate.DONE for b in deliveries), "S6: confirmed means delivered to all")
+    if doc.state is State.CANCELLED:
+        expect(saga, producer.fate is Fate.NOT_DONE, "S6: cancelled means that its local transaction never commits")
 
 
 def check_saga(saga: Saga, draft: Draft) -> None:

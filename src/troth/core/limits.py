@@ -54,6 +54,21 @@ ONGOING_CAP: Final = 300.0
 CLAIMS_WITHOUT_PROGRESS: Final = 10
 """Adoptions without a new durable record before a transaction is parked as poison."""
 
+CHECK_BACK_AFTER: Final = 6.0
+"""Seconds from a half message to its first check-back: longer than most local transactions."""
+CHECK_BACK_EVERY: Final = 60.0
+"""Seconds; the longest pause between two check-backs."""
+CHECK_BACK_TIMES: Final = 15
+"""Check-backs before a person is asked: about 12 minutes of them. They go on slowly after that."""
+CHECK_BACK_PATIENCE: Final = 5.0
+"""Seconds that one check-back waits for a local transaction that is still running."""
+CHECK_BACKS_AT_ONCE: Final = 4
+"""Check-backs of one database at a time: slow producers can't use up its connections."""
+CHECK_BACK_LOOK: Final = 3_600.0
+"""Seconds after which a message is looked at whose check-back never answered."""
+DELAY: Final = 366 * 86_400.0
+"""Seconds that a message may be delayed."""
+
 BATCH_WRITES: Final = 512
 """Writes of one store transaction: bounds the time a commit holds the turnstile."""
 RIDE_SECONDS: Final = 0.05

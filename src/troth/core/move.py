@@ -165,6 +165,16 @@ class Overruled(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
+class Left(msgspec.Struct, frozen=True, gc=False):
+    """A message's producer was left: with what became of its local transaction, nobody knows but its row.
+
+    :param reason: the exception that left it, in words; "" for none.
+    """
+
+    now: int
+    reason: str = ""
+
+
 class Retry(msgspec.Struct, frozen=True, gc=False):
     """A person asks for another round."""
 
@@ -187,7 +197,7 @@ class Poisoned(msgspec.Struct, frozen=True, gc=False):
 
 Event = (
     Replied | Tick | Called | Recalled | Remembered | Returned | Raised | Abandoned
-    | Rerun | Recovered | Doomed | Registered | Enlisted | Submitted | Aborted | Overruled | Retry | Resolve | Poisoned
+    | Rerun | Recovered | Doomed | Registered | Enlisted | Submitted | Aborted | Overruled | Left | Retry | Resolve | Poisoned
 )
 
 # --- commands: what is asked of the world
@@ -195,6 +205,14 @@ Event = (
 
 class Call(msgspec.Struct, frozen=True, gc=False):
     """Call a participant."""
+
+    branch: int
+    op: Op
+    attempt: int
+
+
+class CallOnInput(msgspec.Struct, frozen=True, gc=False):
+    """Call a participant; what the transaction was begun with are the arguments."""
 
     branch: int
     op: Op
@@ -232,7 +250,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     reason: str
 
 
-Command = Call | Answer | Start | Stop | Resume | Alert
+Command = Call | CallOnInput | Answer | Start | Stop | Resume | Alert
 
 
 class Save(IntEnum):

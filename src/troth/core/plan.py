@@ -65,7 +65,7 @@ class Plan(msgspec.Struct, frozen=True):
     """A transaction's definition.
 
     :param form: of a saga ``graph`` or ``function``, of a tcc ``declared`` (all branches at the begin) or ``open``;
-        of a two-phase transaction ``two_phase``.
+        of a two-phase transaction ``two_phase``, of a message ``message``.
     :param steps: the graph's nodes in an order where each stands after those it waits for; empty for other forms.
     :param pivot: index of the pivot, or -1.
     :param retriables: True if any node is retriable.
@@ -76,10 +76,11 @@ class Plan(msgspec.Struct, frozen=True):
     :param pattern: whose rules it follows.
     :param idle: of a graph: its branches at the beginning; see `troth.core.smooth.prepared`.
     :param forced: of a graph, by step: whether its intent must be durable before its first call.
+    :param audience: of a message: the participants of those who subscribe to its topic now.
     """
 
     name: str
-    form: Literal["graph", "function", "declared", "open", "two_phase"]
+    form: Literal["graph", "function", "declared", "open", "two_phase", "message"]
     steps: tuple[Node, ...] = ()
     pivot: int = -1
     retriables: bool = False
@@ -88,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
     returns: Bind | None = None
     timeout: float = limits.COORDINATOR_TIMEOUT
     recover: Literal["run", "cancel"] = "run"
-    pattern: Literal["saga", "tcc", "two_phase"] = "saga"
+    pattern: Literal["saga", "tcc", "two_phase", "message"] = "saga"
     idle: tuple[Branch, ...] = ()
     forced: tuple[bool, ...] = ()
+    audience: Callable[[], Sequence[str]] | None = None

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from troth.core import message, tcc, twophase
 from troth.core import saga as sagas
-from troth.core import tcc, twophase
 from troth.core.draft import Draft
 from troth.core.move import Call, Event, Move
 from troth.core.state import Saga
 
-RULES: Final = {"saga": sagas.RULES, "tcc": tcc.RULES, "two_phase": twophase.RULES}
+RULES: Final = {"saga": sagas.RULES, "tcc": tcc.RULES, "two_phase": twophase.RULES, "message": message.RULES}
 
 
 def decide(saga: Saga, event: Event) -> Move:

@@ -82,6 +82,7 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     :param last: of a two-phase transaction: the index of the branch that commits last, without preparing; -1: none. In a
         row of the log that is ``trying`` it is named there: it alone decides.
     :param recorded: of a two-phase transaction: it has a row in the log, or will have before anything more of it is seen.
+    :param not_before: of a message: when it is delivered at the earliest, in microseconds; 0: at once.
     """
 
     gid: str
@@ -109,14 +110,15 @@ class Transaction(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     incarnation: str = ""
     last: int = -1
     recorded: bool = False
+    not_before: int = 0
 
     @property
     def pattern(self) -> str:
-        """``saga``, ``tcc`` or ``two_phase``."""
+        """``saga``, ``tcc``, ``two_phase`` or ``message``."""
         return PATTERNS.get(self.form, "tcc")
 
 
-PATTERNS: Final = {"graph": "saga", "function": "saga", "two_phase": "two_phase"}
+PATTERNS: Final = {"graph": "saga", "function": "saga", "two_phase": "two_phase", "message": "message"}
 """By form, whose rules a transaction follows, where that is not a tcc's."""
 
 

@@ -114,15 +114,19 @@ class Driver:
         self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
         force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
         branches: Sequence[tuple[str, str, Raw]] = (), incarnation: str = "", vote_by: float | None = None,
+        opening: Callable[..., Move] | None = None,
     ) -> Live:
         """Take a new transaction: call `admit` first.
 
         :param branches: of a declared tcc; see `troth.core.tcc.begin`.
         :param incarnation: of a two-phase transaction: this node's; with ``vote_by``, see `troth.core.twophase.begin`.
+        :param opening: makes the first move of what is neither a saga nor a tcc.
         """
         now = self.shell.now()
         begun = self.last_begin = max(now, self.last_begin + 1)
-        if plan.pattern == "saga":
+        if opening is not None:
+            move = opening(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout)
+        elif plan.pattern == "saga":
             move = self.first_move(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
         elif plan.pattern == "two_phase":
             move = twophase.begin(

@@ -10,8 +10,8 @@ from contextvars import Context
 from typing import Any, TypeVar
 
 from troth.core import limits
-from troth.core.move import Alert, Answer, Call, Command, Replied, Resume, Start, Stop
-from troth.core.quick import Fate, Op, State, Word, made
+from troth.core.move import Alert, Answer, Call, CallOnInput, Command, Replied, Resume, Start, Stop
+from troth.core.quick import Fate, Op, Word, made
 from troth.core.reply import Reply
 from troth.core.retry import micros
 from troth.engine.breather import Breather
@@ -20,6 +20,7 @@ from troth.engine.clock import Clock, Luck, new_incarnation, new_suffix
 from troth.engine.drive import Driver
 from troth.engine.journal import Wait
 from troth.engine.live import Live
+from troth.engine.messages import call_on_input, ends_soon
 from troth.engine.ownership import Sweeper
 from troth.engine.participants import Registry
 from troth.engine.pool import Pool, Shares, call_into
@@ -154,7 +155,7 @@ class Node:
     async def _drain(self, seconds: float) -> None:
         """Wait for what can still end by itself; what needs a person is left to the next node at once."""
         until = self.loop.time() + seconds
-        while not self.dead and any(live.saga.doc.state is not State.FAILED for live in self.driver.open.values()):
+        while not self.dead and any(map(ends_soon, self.driver.open.values())):
             if self.loop.time() > until:
                 log.warning("left to the next node, not finished within %g s: %d", seconds, len(self.driver.open))
                 return
@@ -388,6 +389,7 @@ class Node:
 
 PERFORM: dict[type, Callable[[Node, Live, Any], None]] = {
     Call: Node._call,
+    CallOnInput: call_on_input,
     Answer: Node._answer,
     Start: Node._start,
     Stop: Node._stop,

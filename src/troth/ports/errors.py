@@ -6,6 +6,7 @@ TrothError
 ├── StepFailed                           raised inside a saga: a step gave up
 ├── Cancelled, NeedsAttention, InDoubt   what became of a transaction
 ├── UnknownTransaction, NotAccepted, GidConflict, AlreadyBegun
+├── MessageGivenUp                       the check-back was before its local transaction
 ├── DefinitionError, LimitExceeded, PayloadError      at registration or at the door
 ├── WrongColour                          the blocking spelling in a loop, or the reverse
 ├── ConfigurationError
@@ -166,6 +167,23 @@ class AlreadyBegun(TrothError):
         super().__init__(f"{gid} was already begun" + (f"; it ended {outcome}" if outcome else ""))
         self.gid = gid
         self.outcome = outcome
+
+
+class MessageGivenUp(TrothError):
+    """The message's check-back came before its local transaction, found nothing, and has ruled it out: it was never sent.
+
+    :param gid: the message.
+    :param when: when that was, as the database says; "" where it doesn't.
+    """
+
+    def __init__(self, gid: str, when: str = "") -> None:
+        at = f" at {when}" if when else ""
+        super().__init__(
+            f"the message {gid} was given up{at}: its check-back came before its local transaction and has ruled it out. Roll "
+            "back, and do it again with a new message."
+        )
+        self.gid = gid
+        self.when = when
 
 
 class DefinitionError(TrothError):
