@@ -30,7 +30,7 @@ class FaultyStore(MemoryStore):
             self.after_commit(batch)
         return outcome
 
-    def settle(self, number: int) -> bool:
+    def settle(self, number: int) -> BatchOutcome | None:
         if self.before_settle is not None:
             self.before_settle(number)
         return super().settle(number)

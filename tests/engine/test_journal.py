@@ -164,9 +164,9 @@ def test_an_unknown_commit_is_settled() -> None:
         under, listener = journal()
         put(under, "a")
         under.next_step(0)
-        under.failed(CommitUnknown("lost", BatchOutcome()), 0, 0.0)
+        under.failed(CommitUnknown("lost"), 0, 0.0)
         assert under.next_step(0) == Settle(1)
-        under.settled(applied)
+        under.settled(BatchOutcome() if applied else None)
         assert listener.told == (["durable a"] if applied else [])
         assert (under.next_step(0) is None) == applied
 
@@ -176,7 +176,7 @@ def test_an_unknown_commit_is_settled_once() -> None:
     under, _ = journal()
     put(under, "a")
     under.next_step(0)
-    under.failed(CommitUnknown("lost", BatchOutcome()), 0, 0.0)
+    under.failed(CommitUnknown("lost"), 0, 0.0)
     assert under.next_step(0) == Settle(1)
     put(under, "b")
     assert under.next_step(0) is None
@@ -187,7 +187,7 @@ def test_settling_that_fails_is_tried_again() -> None:
     under, _ = journal()
     put(under, "a")
     under.next_step(0)
-    under.failed(CommitUnknown("lost", BatchOutcome()), 0, 0.0)
+    under.failed(CommitUnknown("lost"), 0, 0.0)
     under.next_step(0)
     under.failed(StoreUnavailable("out"), 0, 0.0)
     assert under.next_step(0) == Wait(50_000)

@@ -53,7 +53,7 @@ class Actor:
         return batches
 
     def settle(self, number: int) -> bool:
-        return self.store.settle(number)
+        return self.store.settle(number) is not None
 
     def dead_nodes(self) -> list[int]:
         return self.store.dead_nodes()

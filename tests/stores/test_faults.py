@@ -15,7 +15,7 @@ import pytest
 from tests.stores.conftest import Process
 from troth.adapters.stores.sqlite import SqliteStore, connect
 from troth.ports.errors import CommitUnknown, StoreFull, StoreUnavailable
-from troth.ports.store import Batch
+from troth.ports.store import Batch, BatchOutcome
 from troth.testing.exams.store_bench import START, accept, go_on, uid_of
 
 Start = Callable[..., Process]
@@ -138,11 +138,26 @@ def test_a_commit_without_an_answer_is_settled_right_both_ways(store: SqliteStor
     replace_connection(store, LosesAnswers(real, done=done))
     with pytest.raises(CommitUnknown):
         store.commit(Batch(2, START, [go_on(1), accept(2)]))
-    assert store.settle(2) is done
+    assert (store.settle(2) is not None) is done
     assert connection(store) is not real
     assert (store.get("order-2") is not None) is done
     outcome = store.commit(Batch(3, START, [go_on(1, rev=3)] if done else [go_on(1), accept(2)]))
     assert not outcome.lost and not outcome.conflicts
+
+
+def test_a_commit_without_an_answer_keeps_its_conflicts(store: SqliteStore) -> None:
+    """What of it was not written is told when it is settled: a taken gid, an abort that came first."""
+    store.commit(Batch(1, START, [accept(1)]))
+    store.abort(uid_of(2), "1" * 32, START)
+    replace_connection(store, LosesAnswers(connection(store), done=True))
+    voted = accept(2, pattern="two_phase")
+    with pytest.raises(CommitUnknown):
+        store.commit(Batch(2, START, [accept(1, uid=uid_of(91)), voted, accept(3), go_on(4)]))
+    outcome = store.settle(2)
+    assert outcome is not None
+    assert (outcome.conflicts, outcome.overruled) == ({uid_of(91), uid_of(2)}, {uid_of(2)})
+    assert outcome.lost == {uid_of(4)}
+    assert store.settle(1) is not None
 
 
 def test_a_lost_commit_that_still_runs_is_waited_for(store: SqliteStore, path: Path) -> None:
@@ -150,7 +165,7 @@ def test_a_lost_commit_that_still_runs_is_waited_for(store: SqliteStore, path: P
     late = sqlite3.connect(path, isolation_level=None)
     late.execute("BEGIN IMMEDIATE")
     late.execute("UPDATE node SET batch = 7")
-    said: list[bool] = []
+    said: list[object] = []
     asker = threading.Thread(target=lambda: said.append(store.settle(7)))
     asker.start()
     turn = os.open(f"{path}-turn", os.O_RDWR)
@@ -160,7 +175,7 @@ def test_a_lost_commit_that_still_runs_is_waited_for(store: SqliteStore, path: P
     late.execute("COMMIT")
     asker.join()
     late.close()
-    assert said == [True]
+    assert said == [BatchOutcome()]
 
 
 def _is_free(turn: int) -> bool:

@@ -15,7 +15,7 @@ from tests.stores.conftest import Process
 from troth.adapters.stores.sqlite import SqliteStore, connect, schema
 from troth.ports.errors import ConfigurationError, StoreCorrupt, StoreError, StoreTooNew, StoreUnavailable
 from troth.ports.store import Batch, Record, Request
-from troth.testing.exams.store_bench import START, accept
+from troth.testing.exams.store_bench import START, accept, uid_of
 
 Start = Callable[..., Process]
 
@@ -138,6 +138,27 @@ def test_an_older_schema_is_migrated_by_a_node_and_not_by_a_reader(log: Path, mo
     with sqlite3.connect(log) as conn:
         assert conn.execute("SELECT count(*) FROM later").fetchone() == (1,)
     conn.close()
+
+
+def test_a_file_of_the_first_version_takes_two_phase_transactions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node adds what it lacks, and what it held is there as before."""
+    path = tmp_path / "old.db"
+    conn = sqlite3.connect(path, isolation_level=None)
+    with monkeypatch.context() as old:
+        old.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        old.setattr(schema, "VERSION", 1)
+        schema.migrate(conn, str(path))
+    row = (1, "order-1", uid_of(1), 1, "saga", "shop:order", "trying", START, START, 0, bytes(16), 0, 0, "", b"{}")
+    conn.execute(f"INSERT INTO tx VALUES ({','.join('?' * len(row))})", row)
+    conn.close()
+    store = opened(path)
+    assert isinstance(store.get("order-1"), Record)
+    assert len(store.unfinished(0, 10)) == 1
+    assert store.abort(b"a" * 16, "1" * 32, START)
+    voted = accept(2, pattern="two_phase", uid=b"a" * 16)
+    assert store.commit(Batch(1, START, [voted, accept(3, pattern="two_phase")])).overruled == {b"a" * 16}
+    assert list(store.decisions([uid_of(3)])) == [uid_of(3)]
+    store.close()
 
 
 def test_a_migration_that_fails_changes_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ class Commit(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Step: `Store.settle` this batch number: was the unanswered commit applied?"""
+    """Step: `Store.settle` this batch number: was the unanswered commit applied, and what of it?"""
 
     number: int
 
@@ -102,7 +102,6 @@ class Journal:
         self.under_way: list[Ticket] | None = None
         self.unknown = 0
         """The number of a batch whose commit got no answer; 0: none."""
-        self.unknown_outcome = BatchOutcome()
         self.failures = 0
         self.not_before = 0
         self.dead = False
@@ -219,12 +218,12 @@ class Journal:
         self.written += len(tickets)
         self.listener.durable(tickets, outcome)
 
-    def settled(self, applied: bool) -> None:
-        """The unanswered commit is known: durable, or to be tried again under a new number."""
+    def settled(self, outcome: BatchOutcome | None) -> None:
+        """The unanswered commit is known: durable, or (None) to be tried again under a new number."""
         self.unknown = 0
         self.stepping = False
-        if applied:
-            self.committed(self.unknown_outcome)
+        if outcome is not None:
+            self.committed(outcome)
         else:
             self.retry.appendleft(self._ended())
 
@@ -238,7 +237,6 @@ class Journal:
             self._back_off(error, now, jitter)
         elif isinstance(error, CommitUnknown):
             self.unknown = self.number
-            self.unknown_outcome = error.outcome or BatchOutcome()
             self.trouble = error
         elif isinstance(error, RowRejected):
             self._reject(error)

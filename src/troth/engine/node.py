@@ -208,24 +208,24 @@ class Node:
             self.breather.begun()
             writer.do(step)
 
-    def _report(self, result: BatchOutcome | bool | StoreError) -> None:
+    def _report(self, result: BatchOutcome | StoreError | None) -> None:
         """Called in the journal's thread."""
         try:
             self.loop.call_soon_threadsafe(self._reported, result)
         except RuntimeError:  # the loop is closed: the process ends
             return
 
-    def _reported(self, result: BatchOutcome | bool | StoreError) -> None:
+    def _reported(self, result: BatchOutcome | StoreError | None) -> None:
         self.breather.ended()
         journal = self.driver.journal
-        if isinstance(result, BatchOutcome):
-            journal.committed(result)
-        elif isinstance(result, bool):
-            journal.settled(result)
-        else:
+        if isinstance(result, StoreError):
             if not journal.dead:
                 log.warning("the log can't be written: %s", result)
             journal.failed(result, self.now(), self.luck.draw())
+        elif result is None or journal.unknown:
+            journal.settled(result)
+        else:
+            journal.committed(result)
         self.trouble.look()
         if journal.waiting or journal.riding or journal.retry or journal.unknown:
             self.journal_waits()

@@ -10,7 +10,7 @@ from troth.engine.journal import Commit, Settle
 from troth.ports.errors import StoreError, StoreUnavailable
 from troth.ports.store import BatchOutcome, Store
 
-Report = Callable[[BatchOutcome | bool | StoreError], None]
+Report = Callable[[BatchOutcome | StoreError | None], None]
 
 
 class Writer:
@@ -39,7 +39,7 @@ class Writer:
         while (step := self.steps.get()) is not None:
             self.report(self._done(step))
 
-    def _done(self, step: Commit | Settle) -> BatchOutcome | bool | StoreError:
+    def _done(self, step: Commit | Settle) -> BatchOutcome | StoreError | None:
         try:
             if isinstance(step, Commit):
                 return self.store.commit(step.batch)

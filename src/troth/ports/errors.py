@@ -249,14 +249,7 @@ class StoreTooNew(StoreError):
 
 
 class CommitUnknown(StoreError):
-    """The commit got no answer: it may or may not have been written.
-
-    :param outcome: the ``BatchOutcome`` that holds if it was written, where the store knows it.
-    """
-
-    def __init__(self, message: str, outcome: Any = None) -> None:
-        super().__init__(message)
-        self.outcome = outcome
+    """The commit got no answer: it may or may not have been written; `Store.settle` tells."""
 
 
 class RowRejected(StoreError):

@@ -15,8 +15,9 @@ Times are microseconds since the Unix epoch by the caller's hybrid clock; `uid` 
 6.  A chunk given replaces the stored chunk of that number; others stay.
 7.  An error before the commit is `StoreUnavailable`, `StoreFull`, `StoreReadOnly` or `RowRejected`: nothing was written.
     An error *from* the commit is `CommitUnknown`.
-8.  `settle(n)` reads the node's batch number under its lock, so that a lost commit still running is waited for:
-    True if batch n was written. The store reopens its connection first where that is needed. `Fenced` if not alive.
+8.  `settle(n)`, after a commit without an answer, reads the node's batch number under its lock, so that a lost commit still
+    running is waited for: None if batch n was not written, else its outcome, conflicts included. The store reopens its
+    connection first where that is needed. `Fenced` if not alive.
 9.  `declare_dead` is one conditional update; it returns True to exactly one caller. `dead_nodes` judges by the kernel's
     lock (one machine) or the store's clock, and never names a paused process that holds its lock.
 10. `unfinished` pages over unfinished rows of nodes that are not alive (and of node 0), lowest seq first;
@@ -33,6 +34,14 @@ Times are microseconds since the Unix epoch by the caller's hybrid clock; `uid` 
     older than theirs; unfinished rows and failed ones that are not closed are never touched. It returns how many moved.
 17. `close` marks the node dead if it owns nothing unfinished (its rows are left for others otherwise), frees its lock; it
     can be called twice.
+18. *Who decides first*: the insert of a ``two_phase`` row takes a second key, its uid. Where `abort` has taken it, the insert
+    writes nothing and is named in `BatchOutcome.conflicts` and in `BatchOutcome.overruled`. Rows of other patterns know no
+    such key, and a write that is no insert doesn't look at it.
+19. `abort` takes the key of a uid unless a row has it, durably, and is fenced like a batch. True: the abort stands, whoever
+    wrote it; False: a row is there, and decides. It is a single conditional write: of an abort and an insert at once one wins.
+20. `decisions` says what there is under each uid: a record; a ledger entry (``aborted`` for an abort); those of which there is
+    nothing are left out. An abort stays as long as the node of its incarnation is alive, for only that node could still
+    decide otherwise; a row's key stays as long as its ledger entry.
 """
 
 from __future__ import annotations
@@ -159,7 +168,7 @@ class Store(Protocol):
 
     def open(self, incarnation: str, now: int) -> Opened: ...
     def commit(self, batch: Batch) -> BatchOutcome: ...
-    def settle(self, number: int) -> bool: ...
+    def settle(self, number: int) -> BatchOutcome | None: ...
     def dead_nodes(self) -> list[int]: ...
     def declare_dead(self, node: int) -> bool: ...
     def unfinished(self, after_seq: int, limit: int) -> list[Record]: ...
@@ -181,5 +190,13 @@ class Store(Protocol):
     def post(self, request: Request) -> None: ...
     def take(self) -> list[Request]: ...
     def mark(self) -> int: ...
+    def abort(self, uid: bytes, incarnation: str, now: int) -> bool:
+        """Clause 19.
+
+        :param incarnation: of the node that might decide otherwise.
+        """
+        ...
+
+    def decisions(self, uids: Sequence[bytes]) -> dict[bytes, Record | LedgerEntry]: ...
     def purge(self, now: int, retention: int, ledger: int, limit: int) -> int: ...
     def close(self) -> None: ...

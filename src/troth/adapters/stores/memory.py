@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from troth.adapters.stores.ledger import gid_key
-from troth.adapters.stores.memory_log import MemoryLog, Row
+from troth.adapters.stores.ledger import ABORTED, decided, gid_key
+from troth.adapters.stores.memory_log import Decision, MemoryLog, Row
 from troth.ports.errors import Fenced, RowRejected, StoreError
 from troth.ports.store import Batch, BatchOutcome, LedgerEntry, NodeRow, Opened, Record, Request, Write
 
@@ -30,6 +30,8 @@ class MemoryStore:
         self.log = MemoryLog() if shared is None else shared
         self._lock: threading.RLock = self.log.lock
         self._node = 0
+        self._outcome = BatchOutcome()
+        """Of the newest batch."""
 
     @property
     def node(self) -> int:
@@ -89,16 +91,20 @@ class MemoryStore:
                         conflicts.add(write.uid)
                 elif not self._update(write):
                     lost.add(write.uid)
-            return BatchOutcome(frozenset(conflicts), frozenset(lost))
+            overruled = frozenset([w.uid for w in batch.writes if w.uid in conflicts and self.log.overruled(w)])
+            self._outcome = BatchOutcome(frozenset(conflicts), frozenset(lost), overruled)
+            return self._outcome
 
     def _insert(self, write: Write) -> bool:
         log = self.log
         there = log.rows.get(write.gid)
         if there is not None:
             return there.uid == write.uid
-        if not write.fresh and gid_key(write.gid) in log.ledger:
+        if (not write.fresh and gid_key(write.gid) in log.ledger) or log.overruled(write):
             return False
         log.add(write, self._node)
+        if write.pattern == "two_phase":
+            log.decisions[write.uid] = Decision(write.gid, "", write.updated)
         return True
 
     def _update(self, write: Write) -> bool:
@@ -112,10 +118,10 @@ class MemoryStore:
         self.log.replace(row, write)
         return True
 
-    def settle(self, number: int) -> bool:
-        """Clause 8: was batch ``number`` written?"""
+    def settle(self, number: int) -> BatchOutcome | None:
+        """Clause 8: what became of batch ``number``, if it was written?"""
         with self._lock:
-            return self._alive().batch >= number
+            return self._outcome if self._alive().batch >= number else None
 
     # -- other nodes
 
@@ -202,6 +208,23 @@ class MemoryStore:
         with self._lock:
             return self.log.mark()
 
+    # -- two-phase
+
+    def abort(self, uid: bytes, incarnation: str, now: int) -> bool:
+        """Clause 19: True if the abort stands."""
+        with self._lock:
+            self._alive()
+            return not self.log.decisions.setdefault(uid, Decision("", incarnation, now)).gid
+
+    def decisions(self, uids: Sequence[bytes]) -> dict[bytes, Record | LedgerEntry]:
+        """Clause 20."""
+        with self._lock:
+            found = {uid: self.log.decisions[uid] for uid in uids if uid in self.log.decisions}
+            return {uid: self._decided(uid, decision) for uid, decision in found.items()}
+
+    def _decided(self, uid: bytes, decision: Decision) -> Record | LedgerEntry:
+        return decided(uid, decision.at, self.get(decision.gid) if decision.gid else ABORTED)
+
     # -- the mailbox
 
     def post(self, request: Request) -> None:
@@ -236,6 +259,7 @@ class MemoryStore:
             for key in old[:limit]:
                 del self.log.ledger[key]
             self.log.forget_nodes()
+            self.log.forget_decisions(now - ledger)
             return len(due[:limit])
 
     def _retire(self, row: Row) -> None:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import msgspec
 
 from troth.ports.store import LedgerEntry, NodeRow, Record, Request, Write
+
+
+class Decision(NamedTuple):
+    """Who has a uid's key: the row of that gid, or ("") an abort, which holds while its incarnation lives."""
+
+    gid: str
+    incarnation: str
+    at: int
 
 
 class Row:
@@ -38,6 +47,8 @@ class MemoryLog:
         self.lock = threading.RLock()
         self.rows: dict[str, Row] = {}
         self.ledger: dict[bytes, LedgerEntry] = {}
+        self.decisions: dict[bytes, Decision] = {}
+        """By uid, of two-phase transactions."""
         self.nodes: dict[int, NodeRow] = {}
         self.held: set[int] = set()
         """Nodes whose process lives (a paused one too)."""
@@ -133,6 +144,18 @@ class MemoryLog:
         row.owner = node
         row.claims += 1
         self._open.setdefault(node, {})[row.seq] = row
+
+    def overruled(self, write: Write) -> bool:
+        """Clause 18: has an abort taken the row's second key?"""
+        there = self.decisions.get(write.uid) if write.pattern == "two_phase" else None
+        return there is not None and not there.gid
+
+    def forget_decisions(self, before: int) -> None:
+        """Clause 20: drop aborts of dead incarnations, and older keys of which neither row nor ledger is left."""
+        living = {node.incarnation for node in self.nodes.values() if node.alive}
+        for uid, there in list(self.decisions.items()):
+            if (there.at < before and there.gid not in self.rows) if there.gid else there.incarnation not in living:
+                del self.decisions[uid]
 
     def record(self, row: Row) -> Record:
         """A row as readers see it."""

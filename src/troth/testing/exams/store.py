@@ -15,13 +15,14 @@ from __future__ import annotations
 import pytest
 
 from troth.testing.exams.store_bench import LogUnderTest
+from troth.testing.exams.store_deciding import DecidingClauses
 from troth.testing.exams.store_sharing import SharingClauses
 from troth.testing.exams.store_writing import WritingClauses
 
 __all__ = ["LogUnderTest", "StoreExam"]
 
 
-class StoreExam(WritingClauses, SharingClauses):
+class StoreExam(WritingClauses, SharingClauses, DecidingClauses):
     """Subclass it under a name that begins with ``Test`` and give it the fixture ``log``."""
 
     @pytest.fixture

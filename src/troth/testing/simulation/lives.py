@@ -87,17 +87,17 @@ class Life:
         elif step is not None:
             self.store.do(step, journal.under_way or [], self._reported)
 
-    def _reported(self, result: BatchOutcome | bool | StoreError) -> None:
+    def _reported(self, result: BatchOutcome | StoreError | None) -> None:
         journal = self.driver.journal
         if self.world.traced:
-            said = "done" if isinstance(result, BatchOutcome) else f"written: {result}" if isinstance(result, bool) else f"{result}"
+            said = "done" if isinstance(result, BatchOutcome) else "not written" if result is None else f"{result}"
             self.world.note(self.name, f"batch {journal.number}: {said}")
-        if isinstance(result, BatchOutcome):
-            journal.committed(result)
-        elif isinstance(result, bool):
+        if isinstance(result, StoreError):
+            journal.failed(result, self.world.now, self.world.chance.fraction("journal jitter", self.key))
+        elif result is None or journal.unknown:
             journal.settled(result)
         else:
-            journal.failed(result, self.world.now, self.world.chance.fraction("journal jitter", self.key))
+            journal.committed(result)
         self.journal_waits()
 
     def wake_at(self, live: Live, due: int) -> None:

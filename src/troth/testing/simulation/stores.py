@@ -15,7 +15,7 @@ from troth.testing.simulation.faults import Site
 from troth.testing.simulation.oracle import Oracle
 from troth.testing.simulation.world import MS, SECOND, Process, World
 
-Report = Callable[[BatchOutcome | bool | StoreError], None]
+Report = Callable[[BatchOutcome | StoreError | None], None]
 
 
 class Running:
@@ -88,6 +88,8 @@ class SimStore:
         self.name = name
         self.key = key_of(name)
         self.memory = MemoryStore(shared.log)
+        self.newest = BatchOutcome()
+        """Of the newest batch that was written."""
 
     # --- the journal's steps
 
@@ -127,7 +129,7 @@ class SimStore:
             self.later(100, 1_000, report, RowRejected("a row's data can't be stored"))
             return
         if fault == "store_lost":
-            self.later(100, 1_000, report, CommitUnknown("the commit got no answer", BatchOutcome()))
+            self.later(100, 1_000, report, CommitUnknown("the commit got no answer"))
         elif fault == "store_running":
             self._runs_on(batch, sagas, report)
         else:
@@ -142,24 +144,18 @@ class SimStore:
         if fault == "crash_after_commit":
             self.strike(fault)
         elif fault == "store_applied":
-            self.later(100, 1_000, report, CommitUnknown("the commit got no answer", outcome))
+            self.later(100, 1_000, report, CommitUnknown("the commit got no answer"))
         else:
             self.later(100, 1_000, report, outcome)
 
     def _runs_on(self, batch: Batch, sagas: dict[bytes, Saga], report: Report) -> None:
         """The answer is lost while the store still works on the commit."""
         self.shared.finish_running()
-        taken = frozenset(w.uid for w in batch.writes if w.insert and w.gid in self.shared.log.rows)
-        foreign = frozenset(w.uid for w in batch.writes if not w.insert and not self._owns(w.gid))
         lands = self.world.spell(1, 10, "running lands", self.key) <= 7
         running = Running(self, batch, sagas, lands=lands)
         self.shared.running.append(running)
         self.world.after(self.world.spell(5 * MS, 400 * MS, "running ends", self.key), None, self.shared.end, running)
-        self.later(100, 1_000, report, CommitUnknown("the connection broke", BatchOutcome(taken, foreign)))
-
-    def _owns(self, gid: str) -> bool:
-        row = self.shared.log.rows.get(gid)
-        return row is not None and row.owner == self.memory.node
+        self.later(100, 1_000, report, CommitUnknown("the connection broke"))
 
     def write(self, batch: Batch, sagas: dict[bytes, Saga]) -> BatchOutcome:
         """Write a batch, once nobody else holds the lock."""
@@ -175,7 +171,8 @@ class SimStore:
             row = rows.get(write.gid)
             if row is not None and row.write.uid == write.uid and row.write.rev == write.rev and write.uid in sagas:
                 self.shared.oracle.written(self.shared.log.id, self.memory.node, sagas[write.uid])
-        return BatchOutcome(outcome.conflicts | there, outcome.lost)
+        self.newest = BatchOutcome(outcome.conflicts | there, outcome.lost, outcome.overruled)
+        return self.newest
 
     def _settle(self, number: int, report: Report) -> None:
         if not self.shared.reachable():
@@ -183,12 +180,12 @@ class SimStore:
             return
         self.wait_for_lock()
         try:
-            applied = self.memory.settle(number)
+            outcome = self.newest if self.memory.settle(number) is not None else None
         except StoreError as error:
             self.later(100, 1_000, report, error)
             return
-        self.world.sometimes("an unanswered commit turns out written" if applied else "an unanswered commit turns out lost")
-        self.later(100, 1_000, report, applied)
+        self.world.sometimes(f"an unanswered commit turns out {'lost' if outcome is None else 'written'}")
+        self.later(100, 1_000, report, outcome)
 
     def wait_for_lock(self) -> None:
         """Clause 8: the lost commit may still be running; it holds the node's row, so reading it waits (P12)."""

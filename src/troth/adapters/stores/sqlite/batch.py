@@ -22,7 +22,7 @@ _COLUMNS: Final = (
     "kind, uid, gid, rev, pattern, definition, state, begun, updated, finished, content, waiting, body, key"
 )
 _WIDTH: Final = 14
-_RENEW, _FRESH, _GIVEN, _GO_ON, _FINISH, _CHUNK, _PAD = range(7)
+_RENEW, _FRESH, _GIVEN, _GO_ON, _FINISH, _CHUNK, _PAD, _DECIDE = range(8)
 _SIZES: Final = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 """Rows of one statement; the largest keeps its variables under SQLite's default of 32,766."""
 MOST_ROWS: Final = _SIZES[-1]
@@ -34,6 +34,11 @@ _INSERT: Final = """
         waiting, body)
     SELECT NEW.gid, NEW.uid, NEW.rev, NEW.pattern, NEW.definition, NEW.state, NEW.begun, NEW.updated, NEW.finished,
         NEW.content, {node}, 0, NEW.waiting, NEW.body WHERE {condition} ON CONFLICT (gid) DO NOTHING;"""
+_KEY_IS_FREE: Final = """NOT EXISTS (SELECT 1 FROM ledger WHERE key = NEW.key)
+        AND NOT EXISTS (SELECT 1 FROM decision WHERE uid = NEW.uid AND gid <> NEW.gid)"""
+_TAKE_KEY: Final = """
+    INSERT INTO decision (uid, gid, incarnation, at) SELECT uid, gid, '', updated FROM tx
+        WHERE gid = NEW.gid AND uid = NEW.uid ON CONFLICT (uid) DO NOTHING;"""
 _UPDATE: Final = """
     UPDATE tx SET rev = NEW.rev, state = NEW.state, updated = NEW.updated, waiting = NEW.waiting, body = NEW.body{more},
         claims = CASE WHEN NEW.rev > rev THEN 0 ELSE claims END
@@ -58,6 +63,7 @@ def preparation(node: int) -> list[str]:
         _GO_ON: _UPDATE.replace("{more}", ""),
         _FINISH: _UPDATE.replace("{more}", ", finished = NEW.finished"),
         _CHUNK: _CHUNKS,
+        _DECIDE: _INSERT.replace("{condition}", _KEY_IS_FREE) + _TAKE_KEY,
     }
     nulls = ", ".join(f"NULL AS {name}" for name in _COLUMNS.split(", "))
     return [f"CREATE TEMP VIEW batch AS SELECT {nulls}"] + [
@@ -77,7 +83,8 @@ _STATEMENTS: Final = {size: _statement(size) for size in _SIZES}
 
 def rows_of(batch: Batch) -> int:
     """Rows that a batch changes if everything in it finds what it expects."""
-    return 1 + len(batch.writes) + sum(len(write.chunks) for write in batch.writes)
+    keys = sum([write.insert and write.pattern == "two_phase" for write in batch.writes])
+    return 1 + len(batch.writes) + keys + sum(len(write.chunks) for write in batch.writes)
 
 
 def statements(batch: Batch) -> list[tuple[str, list[Any]]]:
@@ -103,6 +110,8 @@ def _row(write: Write) -> Sequence[Any]:
             kind = _FRESH
         else:
             kind, key = _GIVEN, bytearray(gid_key(gid))
+        if pattern == "two_phase":
+            kind = _DECIDE
     else:
         kind = _FINISH if finished else _GO_ON
     return (

@@ -40,6 +40,10 @@ class Readable:
         """All known nodes, oldest first."""
         return self._reading().nodes()
 
+    def decisions(self, uids: Sequence[bytes]) -> dict[bytes, Record | LedgerEntry]:
+        """Clause 20."""
+        return self._reading().decisions(uids)
+
     def mark(self) -> int:
         """Clause 15: the low-water mark, microseconds."""
         return self._reading().mark()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from troth.adapters.stores.ledger import gid_key
+from troth.adapters.stores.ledger import ABORTED, decided, gid_key
 from troth.adapters.stores.sqlite import connect, failures, schema
 from troth.ports.errors import StoreError
 from troth.ports.store import LedgerEntry, NodeRow, Record
@@ -138,6 +138,18 @@ class Reader:
         except UnicodeError:
             return None
         return LedgerEntry(*entries[0]) if entries else None
+
+    def decisions(self, uids: Iterable[bytes]) -> dict[bytes, Record | LedgerEntry]:
+        """Clause 20: the keys first, then what they lead to; a row that is purged in between is found in the ledger."""
+        listed = ",".join(f"x'{uid.hex()}'" for uid in uids)
+        packed = self.value(
+            f"SELECT group_concat(hex(uid) || ' ' || hex(gid) || ' ' || at, ';') FROM decision WHERE uid IN ({listed})"
+        )
+        keys = [item.split(" ") for item in (packed or "").split(";") if item]
+        return {
+            bytes.fromhex(uid): decided(bytes.fromhex(uid), int(at), self.get(_text(gid)) if gid else ABORTED)
+            for uid, gid, at in keys
+        }
 
     def unfinished(self, after_seq: int, limit: int) -> list[Record]:
         """Clause 10: unfinished rows of nodes that are not alive, lowest seq first.

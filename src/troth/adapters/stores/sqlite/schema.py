@@ -36,7 +36,14 @@ _FIRST: Final = (
         id INTEGER PRIMARY KEY AUTOINCREMENT, gid TEXT NOT NULL, what TEXT NOT NULL, "by" TEXT NOT NULL,
         reason TEXT NOT NULL, at INTEGER NOT NULL)""",
 )
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST,)
+_TWO_PHASE: Final = (
+    """CREATE TABLE decision (
+        uid BLOB PRIMARY KEY, gid TEXT NOT NULL, incarnation TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID""",
+    "CREATE INDEX decision_row ON decision (at) WHERE gid <> ''",
+    "CREATE INDEX decision_abort ON decision (incarnation) WHERE gid = ''",
+)
+"""Who decides a two-phase transaction: the row of that gid, or ('') an abort."""
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (_FIRST, _TWO_PHASE)
 """Statements that lead from version n to n + 1, oldest first. Never change one that was released; append."""
 VERSION: Final = len(MIGRATIONS)
 

@@ -16,7 +16,7 @@ from troth.adapters.stores.sqlite.node import OpenNode
 from troth.adapters.stores.sqlite.readable import Readable
 from troth.adapters.stores.sqlite.reading import Reader
 from troth.adapters.stores.sqlite.viewer import SqliteViewer
-from troth.ports.errors import Fenced, RowRejected, StoreError
+from troth.ports.errors import CommitUnknown, Fenced, RowRejected, StoreError
 from troth.ports.store import Batch, BatchOutcome, Opened, Record, Request
 
 _HINTS: Final = 20_000
@@ -36,6 +36,8 @@ class SqliteStore(Readable):
         self.path = path
         self._node: OpenNode | None = None
         self._seqs: dict[bytes, int] = {}
+        self._unanswered: Batch | None = None
+        """A batch whose commit got no answer."""
 
     # -- a node's life
 
@@ -117,19 +119,31 @@ class SqliteStore(Readable):
             nonlocal outcome
             outcome = _exceptions(conn, batch, node.number)
 
-        node.writer.write(parts, rows_of(batch), size, explain)
+        try:
+            node.writer.write(parts, rows_of(batch), size, explain)
+        except CommitUnknown:
+            self._unanswered = batch
+            raise
         return outcome
 
-    def settle(self, number: int) -> bool:
-        """Clause 8: was batch ``number`` written? Asked under the write lock, on a connection opened anew.
+    def settle(self, number: int) -> BatchOutcome | None:
+        """Clause 8: what became of batch ``number``, if it was written? Asked under the write lock, on a connection opened anew.
 
         :raises StoreUnavailable: it can't be known yet; ask again.
         """
-        node = self._mine()
-        alive, written = node.writer.settled(node.number, number)
+        node, batch = self._mine(), self._unanswered
+        outcome = _NOTHING
+
+        def explain(conn: sqlite3.Connection) -> None:
+            nonlocal outcome
+            if batch is not None and batch.number == number:
+                outcome = _exceptions(conn, batch, node.number)
+
+        alive, written = node.writer.settled(node.number, number, explain)
         if not alive:
             raise Fenced(f"node {node.number} was declared dead by another one")
-        return written
+        self._unanswered = None
+        return outcome if written else None
 
     # -- other nodes
 
@@ -179,6 +193,15 @@ class SqliteStore(Readable):
         places.update(self._reading().seqs(uid for uid in uids if uid not in places))
         return places
 
+    # -- two-phase
+
+    def abort(self, uid: bytes, incarnation: str, now: int) -> bool:
+        """Clause 19: True if the abort stands. Times in microseconds."""
+        node = self._mine()
+        with node.writer.transaction() as conn:
+            upkeep.require_alive(conn, node.number)
+            return upkeep.abort(conn, uid, incarnation, now)
+
     # -- the mailbox
 
     def post(self, request: Request) -> None:
@@ -204,6 +227,7 @@ class SqliteStore(Readable):
         with mine.writer.transaction() as conn:
             moved = upkeep.purge(conn, now - retention, now - ledger, limit)
             forgotten = upkeep.forget_nodes(conn)
+            upkeep.forget_decisions(conn, now - ledger, limit)
         for node in forgotten:
             mine.files.remove(node)
         return moved
@@ -213,14 +237,17 @@ def _exceptions(conn: sqlite3.Connection, batch: Batch, node: int) -> BatchOutco
     """Which writes of a batch, just written, found their gid taken or another owner."""
     conflicts: set[bytes] = set()
     lost: set[bytes] = set()
+    overruled: set[bytes] = set()
     for write in batch.writes:
         row = conn.execute("SELECT uid, owner FROM tx WHERE gid = ?", (write.gid,)).fetchone()
         ours = row is not None and row[0] == write.uid
         if write.insert and not ours:
             conflicts.add(write.uid)
+            if conn.execute("SELECT 1 FROM decision WHERE uid = ? AND gid = ''", (write.uid,)).fetchone():
+                overruled.add(write.uid)
         elif not write.insert and not (ours and row[1] == node):
             lost.add(write.uid)
-    return BatchOutcome(frozenset(conflicts), frozenset(lost))
+    return BatchOutcome(frozenset(conflicts), frozenset(lost), frozenset(overruled))
 
 
 _open_stores: weakref.WeakSet[SqliteStore] = weakref.WeakSet()

@@ -126,6 +126,23 @@ def post(conn: sqlite3.Connection, request: Request) -> None:
     )
 
 
+def abort(conn: sqlite3.Connection, uid: bytes, incarnation: str, now: int) -> bool:
+    """Clause 19: take a two-phase transaction's key unless its row has it; True if the abort stands."""
+    conn.execute("INSERT INTO decision VALUES (?, '', ?, ?) ON CONFLICT (uid) DO NOTHING", (uid, incarnation, now))
+    found: str = conn.execute("SELECT gid FROM decision WHERE uid = ?", (uid,)).fetchone()[0]
+    return not found
+
+
+def forget_decisions(conn: sqlite3.Connection, before: int, limit: int) -> None:
+    """Clause 20: drop aborts whose incarnation is dead, and older keys whose row is gone."""
+    conn.execute("DELETE FROM decision WHERE gid = '' AND incarnation NOT IN (SELECT incarnation FROM node WHERE alive = 1)")
+    conn.execute(
+        "DELETE FROM decision WHERE uid IN (SELECT uid FROM decision WHERE gid <> '' AND at < ?"
+        " AND NOT EXISTS (SELECT 1 FROM tx WHERE tx.gid = decision.gid) ORDER BY at LIMIT ?)",
+        (before, limit),
+    )
+
+
 def purge(conn: sqlite3.Connection, before: int, ledger_before: int, limit: int) -> int:
     """Move rows that finished before a time to the ledger, and drop ledger rows older than theirs; how many moved."""
     moved = 0

@@ -175,8 +175,10 @@ class Writer:
 
     # -- after a commit without an answer
 
-    def settled(self, node: int, number: int) -> tuple[bool, bool]:
+    def settled(self, node: int, number: int, explain: Callable[[sqlite3.Connection], None]) -> tuple[bool, bool]:
         """(alive, was batch ``number`` written?) of a node, from a fresh look under the write lock, made certain.
+
+        ``explain`` is called if it was, before anyone else can write.
 
         The lost commit's frames may lie in the write-ahead log behind its end, where recovery after a crash would find
         them. So when they are not seen, something is committed over them before that is said (something new: SQLite
@@ -188,7 +190,9 @@ class Writer:
             with self.transaction() as conn:
                 row = conn.execute("SELECT alive, batch FROM node WHERE node = ?", (node,)).fetchone()
                 written = row is not None and row[1] >= number
-                if not written:
+                if written:
+                    explain(conn)
+                else:
                     conn.execute("UPDATE meta SET value = value + 1 WHERE name = 'settled'")
         except StoreError as error:
             raise StoreUnavailable(f"whether the batch was written can't be known yet ({error}). Ask again.") from error
