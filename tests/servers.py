@@ -70,3 +70,39 @@ def valkey_server() -> Iterator[object]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[object]:
+    """A private RabbitMQ for the session: it takes seconds to start, so tests share it, and few kill it."""
+    pytest.importorskip("aio_pika", reason="RabbitMQ: aio-pika isn't installed")
+    pytest.importorskip("psutil", reason="RabbitMQ: psutil isn't installed")
+    from troth.testing.servers.process import ServerUnavailableError
+    from troth.testing.servers.rabbitmq import RabbitmqServer
+
+    try:
+        server = RabbitmqServer(FETCHED / "rabbitmq")
+    except ServerUnavailableError as error:
+        pytest.skip(f"RabbitMQ: {error}")
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def nats_server() -> Iterator[object]:
+    """A private NATS server with JetStream for the session; one that is killed is a test's own."""
+    pytest.importorskip("nats", reason="NATS: nats-py isn't installed")
+    pytest.importorskip("psutil", reason="NATS: psutil isn't installed")
+    from troth.testing.servers.nats import NatsServer
+    from troth.testing.servers.process import ServerUnavailableError
+
+    try:
+        server = NatsServer()
+    except ServerUnavailableError as error:
+        pytest.skip(f"NATS: {error}")
+    try:
+        yield server
+    finally:
+        server.close()

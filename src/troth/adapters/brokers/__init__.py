@@ -38,4 +38,6 @@ def open_broker(name: str, url: str, **options: Any) -> Broker:
 
 _MAKERS = {
     "memory": ("", "", "memory", "MemoryBroker"),
+    "amqp": ("aio_pika", "rabbitmq", "rabbitmq", "RabbitmqBroker"),
+    "amqps": ("aio_pika", "rabbitmq", "rabbitmq", "RabbitmqBroker"),
 }

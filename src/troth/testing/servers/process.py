@@ -123,6 +123,14 @@ class ServerProcess:
         """The last lines of its output."""
         return "\n".join(self.output.read_text(errors="replace").splitlines()[-15:]) if self.output.exists() else ""
 
+    def pause(self) -> None:
+        """SIGSTOP: it answers nothing, and closes nothing."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL, and wait until its children are gone too: one left over would hold what a restart needs."""
         self._end(signal.SIGKILL)
