@@ -6,8 +6,8 @@ consumers and to the next when that one is gone, so that a key keeps its order w
 Messages are persistent and mandatory, and every publish waits for the broker's confirm: for a quorum queue that is a
 majority's log on disk. Without ``mandatory`` RabbitMQ confirms what nobody will ever get.
 
-The *robust* connections of aio-pika are not used: publishing on one that is closed waits for ever
-(mosquito/aio-pika issue 636). A connection here is used while it holds, and replaced by another.
+The *robust* connections of aio-pika are not used: publishing on one that is closed waits for ever, as its users report.
+A connection here is used while it holds, and replaced by another.
 """
 
 from __future__ import annotations
