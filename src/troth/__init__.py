@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from troth.app.tcc import Tcc
     from troth.app.troth import Troth
     from troth.participant.fencing import fence
+    from troth.participant.outbox import outbox
     from troth.participant.state_machine import StateMachine
     from troth.ports.errors import (
         AlreadyBegun,
@@ -84,6 +85,7 @@ __all__ = [
     "UnknownTransaction",
     "WrongColour",
     "fence",
+    "outbox",
 ]
 _HOMES = {
     "Troth": "troth.app.troth",
@@ -95,6 +97,7 @@ _HOMES = {
     "TransactionView": "troth.app.outcome",
     "StateMachine": "troth.participant.state_machine",
     "fence": "troth.participant.fencing",
+    "outbox": "troth.participant.outbox",
     "Busy": "troth.ports.idempotency",
     "IllegalTransition": "troth.ports.idempotency",
     "KeyConflict": "troth.ports.idempotency",

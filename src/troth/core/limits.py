@@ -130,3 +130,6 @@ ONCE_DAYS: Final = 90
 """Days an answer of `troth.once` is remembered, at least, unless it says."""
 LOCK_SECONDS: Final = 30.0
 """Seconds after which a lock whose holder is gone is free."""
+
+DELAY_SECONDS: Final = 90 * 86_400
+"""Seconds that a message may be delayed: a thing for later than that belongs into a calendar of yours."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from troth.ports.database import Dialect, fence_table
+from troth.ports.outbox import MYSQL as MYSQL_OUTBOX
+from troth.ports.outbox import POSTGRES as POSTGRES_OUTBOX
+from troth.ports.outbox import SQLITE as SQLITE_OUTBOX
 
 SQLITE_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS troth_barrier (uid BLOB NOT NULL, branch TEXT NOT NULL, op TEXT NOT NULL,
@@ -15,6 +18,7 @@ SQLITE_TABLES: Final = (
     """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log TEXT NOT NULL PRIMARY KEY, mark INTEGER NOT NULL)
     WITHOUT ROWID""",
     fence_table(),
+    *SQLITE_OUTBOX,
 )
 POSTGRES_TABLES: Final = (
     "SELECT pg_advisory_xact_lock(8390880603146837)",  # two who create a table at once fail, IF NOT EXISTS or not
@@ -25,6 +29,7 @@ POSTGRES_TABLES: Final = (
     "CREATE INDEX IF NOT EXISTS troth_barrier_begun ON troth_barrier (log, begun)",
     """CREATE TABLE IF NOT EXISTS troth_barrier_mark (log text COLLATE "C" PRIMARY KEY, mark bigint NOT NULL)""",
     fence_table('COLLATE "C"'),
+    *POSTGRES_OUTBOX[1:],
 )
 
 MYSQL_TABLES: Final = (
@@ -42,6 +47,7 @@ MYSQL_TABLES: Final = (
     log VARCHAR(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, mark BIGINT NOT NULL)
     ENGINE=InnoDB ROW_FORMAT=DYNAMIC""",
     fence_table("CHARACTER SET ascii COLLATE ascii_bin", " ENGINE=InnoDB ROW_FORMAT=DYNAMIC"),
+    *MYSQL_OUTBOX,
 )
 _MYSQL_FLAWS: Final = (
     "SELECT CONCAT('column ', column_name, ' compares as ', collation_name, '; make it utf8mb4_bin')"

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.migrations.operations.base import Operation
 
 from troth.adapters.databases.django import dialect_of
+from troth.ports.outbox import TABLES, family_of
 
 TABLE = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 
@@ -23,19 +24,23 @@ class CreateBarrier(Operation):
     reduces_to_sql = True
     reversible = True
 
+    def tables(self, connection: Any) -> tuple[str, ...]:
+        """The statements that create them."""
+        return dialect_of(connection).tables
+
     def state_forwards(self, app_label: str, state: Any) -> None:
         """No model: the tables are the barrier's own."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         """Create them."""
         if self._wanted(app_label, schema_editor):
-            for statement in dialect_of(schema_editor.connection).tables:
+            for statement in self.tables(schema_editor.connection):
                 schema_editor.execute(statement, params=None)
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
         """Drop them, and with them the memory of what was done."""
         if self._wanted(app_label, schema_editor):
-            text = " ".join(dialect_of(schema_editor.connection).tables)
+            text = " ".join(self.tables(schema_editor.connection))
             for table in TABLE.findall(text):
                 schema_editor.execute(f"DROP TABLE IF EXISTS {table}", params=None)
 
@@ -48,6 +53,18 @@ class CreateBarrier(Operation):
 
         alias = schema_editor.connection.alias
         return bool(router.allow_migrate(alias, app_label)) and schema_editor.connection.vendor in VENDORS
+
+
+class CreateOutbox(CreateBarrier):
+    """Create the outbox's tables, which a database has that was migrated before there was an outbox."""
+
+    def tables(self, connection: Any) -> tuple[str, ...]:
+        """The statements that create them."""
+        return TABLES[family_of(dialect_of(connection))]
+
+    def describe(self) -> str:
+        """For ``migrate`` and ``sqlmigrate``."""
+        return "Create troth's outbox tables"
 
 
 VENDORS = frozenset({"sqlite", "postgresql", "mysql"})
