@@ -7,7 +7,7 @@ import ast
 from tests.house.source import complain, modules
 
 PURE = {
-    "__future__", "abc", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "decimal", "enum",
+    "__future__", "abc", "base64", "bisect", "collections", "collections.abc", "contextlib", "dataclasses", "decimal", "enum",
     "fractions", "functools", "hashlib", "heapq", "itertools", "math", "operator", "re", "string", "textwrap", "types",
     "typing", "msgspec", "msgspec.json",
 }  # fmt: skip

@@ -7,7 +7,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from troth.core import limits
 from troth.core.words import Op
@@ -24,8 +24,9 @@ class Current:
     """The call that a step, or a method of a TCC class, is running for.
 
     :param gid: the transaction.
-    :param branch: the branch id, ``place/name#occurrence``.
-    :param op: ``action``, ``compensate`` or ``check`` of a step; ``try``, ``confirm`` or ``cancel`` of a TCC class.
+    :param branch: the branch id, ``place/name#occurrence``; "" in a two-phase transaction, which is one whole.
+    :param op: ``action``, ``compensate`` or ``check`` of a step; ``try``, ``confirm`` or ``cancel`` of a TCC class;
+        ``prepare`` in a two-phase transaction.
     :param attempt: from 1: which call of this branch it is, whatever the op, in the life of the node that drives it.
     :param idempotency_key: the same for every attempt of this op on this branch and different for all others: hand it to
         payment gateways and the like.
@@ -104,6 +105,20 @@ SCOPE: ContextVar[FunctionScope | Call | None] = ContextVar("troth_scope", defau
 """A `FunctionScope` in a saga's function, the `Call` in a step, None outside."""
 
 
+class Inside(NamedTuple):
+    """A two-phase transaction that is open here.
+
+    :param scope: where it was opened: what runs deeper inside, a step of a saga say, has another.
+    """
+
+    current: Current
+    scope: FunctionScope | Call | None
+
+
+TWO_PHASE: ContextVar[Inside | None] = ContextVar("troth_two_phase", default=None)
+"""The innermost two-phase transaction that is open here, or None."""
+
+
 class Nesting:
     """One run of a try, as far as it calls further participants of its transaction.
 
@@ -135,13 +150,17 @@ def disown() -> None:
 
 
 def current() -> Current:
-    """The call that the running step is for.
+    """The call that the running step is for; inside a two-phase transaction, the transaction as a whole.
 
     :raises DefinitionError: outside a step that a saga called.
     """
-    scope = SCOPE.get()
+    scope, inside = SCOPE.get(), TWO_PHASE.get()
+    if inside is not None and inside.scope is scope:
+        return inside.current
     if not isinstance(scope, Call):
-        raise DefinitionError("troth.current() is known only inside a step that a saga called, or inside a method of a TCC class")
+        raise DefinitionError(
+            "troth.current() is known only inside a step that a saga called, a method of a TCC class, or a two-phase transaction"
+        )
     return Current(scope.gid, scope.branch, scope.op, scope.attempt, scope.idempotency_key)
 
 

@@ -62,7 +62,7 @@ class Waited(Tries):
     def take(self, index: int, call: Call, participant: Participant) -> bool:
         """A sync try whose caller waits in a thread is run there."""
         slot = self.slots.get(index) or (self.calling[0] if self.calling else None)
-        if slot is None or call.op is not Op.TRY:
+        if slot is None or call.op is not Op.TRY or participant.is_async(call.op):
             return False
         slot.put(Work(self.live, index, call, participant))
         return True

@@ -93,7 +93,7 @@ class SyncHost(Host):
     def take(self, index: int, call: Call, participant: Participant) -> bool:
         """A step whose caller waits is run in its thread."""
         slot = self.slots.get(index) or (self.calling[0] if self.calling else None)
-        if slot is None or self.over or call.op not in (Op.ACTION, Op.CHECK):
+        if slot is None or self.over or call.op not in (Op.ACTION, Op.CHECK) or participant.is_async(call.op):
             return False
         slot.put(Work(index, call, participant))
         return True

@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from troth.app import invoking
 from troth.app.aio import AioTroth, blocking, options_of
+from troth.app.blocks import OpensBlocks
 from troth.app.brokers import GivesBrokers
 from troth.app.coroutines import AsyncHost, gather
 from troth.app.current import SCOPE, Current, FunctionScope, current, in_loop
@@ -36,7 +37,6 @@ from troth.app.settings import check_settings
 from troth.app.step import DefinesSteps, Step, check_ready
 from troth.app.stores import open_store
 from troth.app.tcc import DefinesTcc
-from troth.app.tcc_running import RunsTcc
 from troth.app.threads import SyncHost, parallel
 from troth.core import limits
 from troth.core.plan import Plan, StepSpec
@@ -54,8 +54,8 @@ R = TypeVar("R")
 
 
 class Troth(
-    DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, RunsTcc, DefinesRemote, Serves, DefinesOnce, GivesLocks, GivesBrokers,
-    SendsMessages, Operates,
+    DefinesSteps, DefinesSagas, DefinesGraphs, DefinesTcc, OpensBlocks, DefinesRemote, Serves, DefinesOnce, GivesLocks,
+    GivesBrokers, SendsMessages, Operates,
 ):  # fmt: skip
     """A transaction manager, embedded in this process; the log is shared with the other processes of this machine.
 
@@ -71,7 +71,7 @@ class Troth(
         self, store: str | None = None, *, outside: Literal["call", "refuse"] = "call", drain: float = limits.DRAIN_SECONDS,
         no_retry: tuple[type[BaseException], ...] = PROGRAMMING_ERRORS,
     ) -> None:
-        RunsTcc.__init__(self)
+        OpensBlocks.__init__(self)
         check_settings(outside, drain, no_retry)
         self.store_url = store or os.environ.get("TROTH_STORE") or "sqlite:///troth.db"
         self.outside = outside
@@ -167,14 +167,16 @@ class Troth(
         if step is not None:
             return StepParticipant(step, self.no_retry)
         form = self.tcc_classes.find(name)
-        return self.message_participant(name) if form is None else form.participant
+        if form is not None:
+            return form.participant
+        return self.database_participant(name) or self.message_participant(name)
 
     def plan(self, definition: str, form: str) -> Plan | None:
         """The plan of a stored name, for the engine."""
-        if form in ("open", "declared"):
-            return self.tcc_plan(definition, form)
         if form == "message":
             return self.message_plan(definition)
+        if form not in ("graph", "function"):
+            return self.block_plan(definition, form)
         found = self.sagas.find(definition)
         if found is None or isinstance(found, Graph) is not (form == "graph"):
             return None

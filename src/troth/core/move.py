@@ -127,12 +127,14 @@ class Enlisted(msgspec.Struct, frozen=True, gc=False):
     :param id: ``place/name#occurrence``.
     :param name: the database's.
     :param prepares: it can prepare; one that can't goes last, and there is room for one such.
+    :param args: what every call about the branch carries, recovery's too: its name at the database.
     """
 
     now: int
     id: str
     name: str
     prepares: bool = True
+    args: Raw = NULL
 
 
 class Submitted(msgspec.Struct, frozen=True, gc=False):

@@ -106,7 +106,7 @@ def enlisted(draft: Draft, event: Enlisted) -> None:
     if draft.problem:
         return
     draft.called = len(draft.branches)
-    draft.branches.append(Branch(event.id, event.name, op=Op.PREPARE))
+    draft.branches.append(Branch(event.id, event.name, args=event.args, op=Op.PREPARE))
     if not event.prepares:
         draft.set(last=draft.called)
 

@@ -62,6 +62,7 @@ class Node:
         self.counters: Counter[str] = Counter()
         self.mark = 0
         self.log_id = ""
+        self.incarnation = ""
         self.number = 0
         self.suffix = b""
         self._drawn = 0
@@ -98,8 +99,8 @@ class Node:
 
     async def start(self) -> None:
         """Register the node, take over what dead nodes left, and begin to sweep."""
-        incarnation = new_incarnation()
-        opened = await self.io(self.store.open, incarnation, self.now())
+        self.incarnation = new_incarnation()
+        opened = await self.io(self.store.open, self.incarnation, self.now())
         self.number, self.log_id = opened.node, opened.log
         self.driver.last_begin = opened.floor
         self.suffix = new_suffix()
@@ -295,7 +296,7 @@ class Node:
         ))  # fmt: skip
         host, context = live.host, None
         if host is not None:
-            if not participant.is_async(op) and host.take(index, request, participant):
+            if host.take(index, request, participant):
                 return
             context = host.context(index)
         self.calls.start(InFlight(live, index, request, participant, Context() if context is None else context))

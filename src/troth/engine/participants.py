@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextvars import Context
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from troth.core.words import Op
 from troth.engine.live import Live
 from troth.engine.runs import FunctionRun
 from troth.ports.caller import Call
+from troth.ports.resource import Resource
 
 
 class Participant(Protocol):
@@ -58,7 +60,7 @@ class Host(FunctionRun):
         """A call that the function waits for will not be answered soon."""
 
     def take(self, index: int, call: Call, participant: Participant) -> bool:
-        """Run the call in the function's own thread, if it waits there; True if it will, and will report."""
+        """Run a sync call in the function's own thread, if it waits there; True if it will, and will report."""
         return False
 
 
@@ -75,4 +77,8 @@ class Registry(Protocol):
 
     def host(self, live: Live) -> Host:
         """A host for a function that has no caller here: recovered, or started."""
+        ...
+
+    def resources(self) -> Sequence[Resource]:
+        """The databases whose prepared branches a node looks after."""
         ...
