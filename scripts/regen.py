@@ -47,7 +47,7 @@ def diagram(begun: Callable[[bool], Saga]) -> str:
 
 def page() -> str:
     """The whole page."""
-    heads, tcc_heads = ("reply", *rules.PHASES), ("reply", *rules.TCC_PHASES)
+    heads, tcc_heads, two_heads = ("reply", *rules.PHASES), ("reply", *rules.TCC_PHASES), ("reply", *rules.TWO_PHASES)
     guarded, bare = rules.cases(True), rules.cases(False)
     tcc_guarded, tcc_bare = rules.tcc_cases(True), rules.tcc_cases(False)
     parts = [
@@ -74,6 +74,13 @@ def page() -> str:
         table(tcc_heads, rules.replies(tcc_guarded, used_up=True)),
         "Bare participants, attempts used up:",
         table(tcc_heads, rules.replies(tcc_bare, used_up=True)),
+        "## States of a two-phase transaction",
+        "Found in the same way from two databases that are asked to prepare, the second being a last resource or not.",
+        diagram(rules.two_phase_begun),
+        "A decision that the log doesn't take, because another node wrote the abort first, was never sent: it is rolled back.",
+        "## Reply × op of a two-phase transaction",
+        "The second of two databases is answered, the first having voted yes (rollback: the first is, the second having voted no):",
+        table(two_heads, rules.replies(rules.two_phase_cases(), used_up=False, words=(*rules.WORDS, words.Word.SEALED))),
         "## The barrier's verdicts",
         "By the participant's rows: of the op itself, of its origin (the action it undoes or confirms), its opposite.",
         table(("op", "own row", "origin", "opposite", "and", "verdict"), rules.verdicts()),

@@ -8,9 +8,9 @@ from typing import Final, NamedTuple
 
 from msgspec import Raw
 
-from troth.core import barrier, barrier_table, limits, tcc
+from troth.core import barrier, barrier_table, limits, tcc, twophase
 from troth.core.draft import spec_of
-from troth.core.move import Alert, Call, Event, Recovered, Replied, Resolve, Retry, Tick
+from troth.core.move import Alert, Call, Enlisted, Event, Recovered, Replied, Resolve, Retry, Submitted, Tick
 from troth.core.plan import Node, Plan, StepSpec
 from troth.core.reply import Reply
 from troth.core.retry import micros
@@ -23,6 +23,7 @@ START: Final = micros(1.0)
 WORDS: Final = (Word.DONE, Word.REFUSED, Word.ONGOING, Word.NOT_DONE, Word.UNKNOWN, Word.CONFLICT)
 PHASES: Final = ("before the decision", "pivot", "after it, forward", "backward")
 TCC_PHASES: Final = ("try", "confirm", "cancel")
+TWO_PHASES: Final = ("prepare", "commit of the last resource", "seal of the last resource", "commit", "rollback")
 EXPLORED: Final = 30_000
 """States after which the exploration stops; the small saga's edges are all found long before."""
 
@@ -76,6 +77,30 @@ def tcc_cases(guarded: bool) -> dict[str, Case]:
     return dict(zip(TCC_PHASES, (Case(tried, 1), Case(confirming, 1), Case(cancelling, 0)), strict=True))
 
 
+def two_phase_begun(prepares: bool) -> Saga:
+    """Two databases, the second a last resource unless it prepares, whose votes are asked for."""
+    plan = Plan("sample", "two_phase", lookup=lambda name: StepSpec(name, guarded=True), pattern="two_phase")
+    saga = twophase.begin(
+        plan, gid="g", uid=b"u" * 16, input=Raw(b"{}"), now=START, begun=START, incarnation="1" * 32
+    ).state
+    for event in (Enlisted(START, "0/A#1", "A"), Enlisted(START, "0/B#1", "B", prepares), Submitted(START, ("0/A#1", "0/B#1"))):
+        saga = decide(saga, event).state
+    return saga
+
+
+def two_phase_cases() -> dict[str, Case]:
+    """By op, a two-phase transaction whose answer to it is awaited."""
+    first = two_phase_begun(True)
+    voted = decide(first, answer(first, 0, Word.DONE)).state
+    committing = decide(voted, answer(voted, 1, Word.DONE)).state
+    aborting = decide(voted, answer(voted, 1, Word.REFUSED)).state
+    asked = two_phase_begun(False)
+    named = decide(asked, answer(asked, 0, Word.DONE)).state
+    doubted = decide(named, answer(named, 1, Word.UNKNOWN)).state
+    cases = (Case(voted, 1), Case(named, 1), Case(doubted, 1), Case(committing, 1), Case(aborting, 0))
+    return dict(zip(TWO_PHASES, cases, strict=True))
+
+
 def told(case: Case, word: Word, retry: bool) -> str:
     """What follows from the reply, in words."""
     before = case.saga
@@ -100,9 +125,9 @@ def told(case: Case, word: Word, retry: bool) -> str:
     return "; ".join(said) or "nothing"
 
 
-def replies(by_phase: dict[str, Case], used_up: bool) -> Iterator[tuple[str, ...]]:
+def replies(by_phase: dict[str, Case], used_up: bool, words: tuple[Word, ...] = WORDS) -> Iterator[tuple[str, ...]]:
     """Rows of reply × phase."""
-    for word in WORDS:
+    for word in words:
         yield (word.value, *(told(case, word, not used_up) for case in by_phase.values()))
 
 
@@ -170,7 +195,7 @@ def signature(saga: Saga) -> tuple[object, ...]:
     doc = saga.doc
     parts = tuple((b.fate, b.unknown, b.op, b.calling, b.stuck, bool(b.due), min(b.spent, 3)) for b in doc.branches)
     spec = spec_of(saga.plan.lookup, "A") if saga.plan.lookup else saga.plan.steps[0].spec
-    flags = (spec.guarded, bool(doc.doom), bool(doc.stuck), bool(doc.resolving))
+    flags = (spec.guarded, doc.last, doc.recorded, bool(doc.doom), bool(doc.stuck), bool(doc.resolving))
     return (doc.state, doc.phase, flags, parts)
 
 

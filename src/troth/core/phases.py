@@ -107,7 +107,7 @@ def still_in_doubt(draft: Draft, event: Replied) -> None:
     branch = draft.branches[index]
     spent = branch.spent + (not reply.free)
     draft.put(index, spent=spent, reason=reply.reason)
-    if branch.stuck or spent >= limits.RETRIES_AFTER_DECISION:
+    if branch.stuck or spent >= limits.RETRIES_AFTER_DECISION or not reply.retry:
         fail(draft, index, f"whether it has committed is in doubt: {reply.reason}")
     else:
         draft.put(index, due=draft.at + pause_after(draft, event))
