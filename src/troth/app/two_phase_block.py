@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +23,7 @@ from troth.app.transactions import Seen
 from troth.app.two_phase_end import raise_taken, refuse_taken, seen_of
 from troth.app.two_phase_tx import AsyncTransaction, SyncTransaction, Transaction
 from troth.app.two_phase_votes import Tasks, aroll_back, roll_back, vote_in_tasks, vote_in_thread
+from troth.core import twophase
 from troth.core.plan import Plan
 from troth.core.reply import NULL
 from troth.core.words import State
@@ -250,7 +252,8 @@ def begin(node: Node, opening: Opening, hand: Callable[[Work], None]) -> Votes:
     node.counters["transactions"] += 1
     live = node.driver.begin(
         opening.plan, gid=gid or f"tx-{uid.hex()}", uid=uid, content=opening.content, input=opening.input, fresh=gid is None,
-        timeout=opening.timeout, host=lambda live: Votes(node, live, hand), incarnation=node.incarnation, vote_by=opening.vote_by,
+        timeout=opening.timeout, host=lambda live: Votes(node, live, hand),
+        opening=partial(twophase.begin, incarnation=node.incarnation, vote_by=opening.vote_by),
     )  # fmt: skip
     votes: Votes = live.host
     return votes

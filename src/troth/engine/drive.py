@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from msgspec import Raw
 
-from troth.core import limits, smooth, tcc, twophase
+from troth.core import limits, smooth, tcc
 from troth.core.move import FORCE, NO, Command, Event, Move, Overruled, Poisoned, Recovered, Tick
 from troth.core.plan import Plan
 from troth.core.quick import State
@@ -113,13 +113,11 @@ class Driver:
     def begin(
         self, plan: Plan, *, gid: str, uid: bytes, content: bytes, input: Raw, fresh: bool, timeout: float | None = None,
         force: bool = True, host: Callable[[Live], Any] | None = None, waiter: tuple[str, Told] | None = None,
-        branches: Sequence[tuple[str, str, Raw]] = (), incarnation: str = "", vote_by: float | None = None,
-        opening: Callable[..., Move] | None = None,
+        branches: Sequence[tuple[str, str, Raw]] = (), opening: Callable[..., Move] | None = None,
     ) -> Live:
         """Take a new transaction: call `admit` first.
 
         :param branches: of a declared tcc; see `troth.core.tcc.begin`.
-        :param incarnation: of a two-phase transaction: this node's; with ``vote_by``, see `troth.core.twophase.begin`.
         :param opening: makes the first move of what is neither a saga nor a tcc.
         """
         now = self.shell.now()
@@ -128,10 +126,6 @@ class Driver:
             move = opening(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout)
         elif plan.pattern == "saga":
             move = self.first_move(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, force=force)
-        elif plan.pattern == "two_phase":
-            move = twophase.begin(
-                plan, gid=gid, uid=uid, input=input, now=now, begun=begun, incarnation=incarnation, timeout=timeout, vote_by=vote_by
-            )
         else:
             move = tcc.begin(plan, gid=gid, uid=uid, input=input, now=now, begun=begun, timeout=timeout, branches=branches)
         live = Live(move.state, content, fresh)
