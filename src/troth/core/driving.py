@@ -99,6 +99,15 @@ def unstick(draft: Draft) -> None:
         draft.set(state=doc.phase)
 
 
+def count_anew(draft: Draft) -> None:
+    """A person asks for another round: nothing is stuck any more, and attempts are counted from the beginning."""
+    draft.set(state=draft.doc.phase, stuck="")
+    for index, branch in enumerate(draft.branches):
+        if branch.stuck or branch.due:
+            draft.put(index, stuck=False, spent=0, due=0)
+    draft.force()
+
+
 def fail(draft: Draft, index: int, reason: str, *, retry: bool = True) -> None:
     """Ask for a person; slow retries go on, unless a retry could do harm."""
     due = draft.at + micros(limits.SLOW_RETRY) if retry and not draft.doc.resolving else 0

@@ -33,8 +33,8 @@ import msgspec
 from msgspec import Raw
 
 from troth.core import ids, limits
-from troth.core.draft import Draft, replace
-from troth.core.driving import close, fail, settle
+from troth.core.draft import Draft
+from troth.core.driving import close, count_anew, fail, settle
 from troth.core.function import ask_person
 from troth.core.move import (
     Aborted,
@@ -53,9 +53,9 @@ from troth.core.move import (
 )
 from troth.core.plan import Plan
 from troth.core.quick import Fate, Op, State, Word
-from troth.core.replies import again_or_fail, longer_trail
+from troth.core.replies import again_or_fail, answered
 from troth.core.retry import micros, ongoing_pause, pause, pause_until
-from troth.core.saga import POISON, resolved
+from troth.core.saga import POISON, park_poisoned, resolved
 from troth.core.state import Branch, Saga, Transaction
 
 PRODUCER: Final = 0
@@ -267,17 +267,8 @@ def delivered(draft: Draft, event: Replied) -> None:
 
 
 def replied(draft: Draft, event: Replied) -> None:
-    """A call was answered. One that is not the newest of its branch says nothing new."""
-    branch = draft.branches[event.branch]
-    if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
-        return
-    draft.branches[event.branch] = replace(branch, calling=False, trail=longer_trail(branch, event))
-    if event.branch == PRODUCER:
-        producer_replied(draft, event)
-    else:
-        delivered(draft, event)
-    if draft.doc.resolving and not draft.doc.finished:
-        close(draft)
+    """A call was answered."""
+    answered(draft, event, producer_replied if event.branch == PRODUCER else delivered)
 
 
 # --- time, crashes, people
@@ -339,11 +330,7 @@ def retried(draft: Draft, event: Retry) -> None:
     """A person asks for another round: attempts are counted anew, dead letters are delivered again."""
     if draft.doc.resolving:
         return
-    draft.set(state=draft.doc.phase, stuck="")
-    for index, branch in enumerate(draft.branches):
-        if branch.stuck or branch.due:
-            draft.put(index, stuck=False, spent=0, due=0)
-    draft.force()
+    count_anew(draft)
     if draft.doc.phase is State.TRYING:
         ask(draft)
     else:
@@ -354,7 +341,7 @@ def poisoned(draft: Draft, event: Poisoned) -> None:
     """Park a message that takes its nodes down: nothing of it is called until a person asks for it."""
     for index, _ in enumerate(draft.branches):
         draft.put(index, calling=False, due=0)
-    ask_person(draft, f"{POISON}: taken over {event.claims} times without progress")
+    park_poisoned(draft, event)
 
 
 Rule = Callable[[Draft, Any], None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from troth.core import limits
 from troth.core.draft import Draft, replace
 from troth.core.driving import close, fail, settle
@@ -16,15 +18,20 @@ from troth.core.unwind import cancel, unwind
 
 
 def replied(draft: Draft, event: Replied) -> None:
-    """A call was answered. One that is not the newest of its op says nothing new."""
+    """A call of a saga was answered."""
+    answered(draft, event, undo_replied if event.op is Op.COMPENSATE else action_replied)
+
+
+def answered(draft: Draft, event: Replied, means: Callable[[Draft, Replied], None]) -> None:
+    """A call was answered. One that is not the newest of its op says nothing new; the last one out lets a person close.
+
+    :param means: what the answer means to its pattern.
+    """
     branch = draft.branches[event.branch]
     if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
         return
     draft.branches[event.branch] = replace(branch, calling=False, trail=longer_trail(branch, event))
-    if event.op is Op.COMPENSATE:
-        undo_replied(draft, event)
-    else:
-        action_replied(draft, event)
+    means(draft, event)
     if draft.doc.resolving and not draft.doc.finished:
         close(draft)
 

@@ -13,7 +13,7 @@ from msgspec import Raw
 
 from troth.core import limits
 from troth.core.draft import Draft
-from troth.core.driving import FORWARD, ask, close, send, unstick
+from troth.core.driving import FORWARD, ask, close, count_anew, send, unstick
 from troth.core.function import (
     abandoned,
     ask_person,
@@ -152,15 +152,11 @@ def doomed(draft: Draft, event: Doomed) -> None:
 
 
 def retried(draft: Draft, event: Retry) -> None:
-    """A person asks for another round: attempts are counted anew."""
-    doc = draft.doc
-    if doc.resolving:
+    """A person asks for another round."""
+    if draft.doc.resolving:
         return
-    draft.set(state=doc.phase, stuck="", runs=0, due=0)
-    for index, branch in enumerate(draft.branches):
-        if branch.stuck or branch.due:
-            draft.put(index, stuck=False, spent=0, due=0)
-    draft.force()
+    draft.set(runs=0, due=0)
+    count_anew(draft)
     resume(draft)
 
 
@@ -184,6 +180,11 @@ def poisoned(draft: Draft, event: Poisoned) -> None:
         draft.put(index, calling=False, due=0, unknown=branch.unknown or branch.fate is Fate.CALLING)
     if draft.plan.form == "graph":
         mark_reached(draft)
+    park_poisoned(draft, event)
+
+
+def park_poisoned(draft: Draft, event: Poisoned) -> None:
+    """Nothing of a transaction that takes its nodes down is called until a person asks for it."""
     ask_person(draft, f"{POISON}: taken over {event.claims} times without progress")
 
 

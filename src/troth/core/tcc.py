@@ -41,9 +41,8 @@ from typing import Any, Final
 from msgspec import Raw
 
 from troth.core import limits
-from troth.core.draft import Draft, replace
-from troth.core.driving import close, forces_intent, send, settle
-from troth.core.function import ask_person
+from troth.core.draft import Draft
+from troth.core.driving import close, count_anew, forces_intent, send, settle
 from troth.core.holds import cancel, confirm_all, decide_to_confirm, end_replied, unwind
 from troth.core.move import (
     Aborted,
@@ -62,9 +61,9 @@ from troth.core.move import (
 )
 from troth.core.plan import Plan
 from troth.core.quick import Fate, Op, State, Word
-from troth.core.replies import longer_trail, pause_after, refusal_settles, still_unknown
+from troth.core.replies import answered, pause_after, refusal_settles, still_unknown
 from troth.core.retry import micros, ongoing_pause
-from troth.core.saga import POISON, moved_deadline, resolved
+from troth.core.saga import POISON, moved_deadline, park_poisoned, resolved
 from troth.core.state import Branch, Saga, Transaction
 
 TRIES: Final = (Op.TRY, Op.CHECK)
@@ -172,17 +171,8 @@ def ask(draft: Draft, index: int) -> None:
 
 
 def replied(draft: Draft, event: Replied) -> None:
-    """A call was answered. One that is not the newest of its op says nothing new."""
-    branch = draft.branches[event.branch]
-    if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
-        return
-    draft.branches[event.branch] = replace(branch, calling=False, trail=longer_trail(branch, event))
-    if event.op is Op.CONFIRM or event.op is Op.CANCEL:
-        end_replied(draft, event)
-    else:
-        try_replied(draft, event)
-    if draft.doc.resolving and not draft.doc.finished:
-        close(draft)
+    """A call was answered."""
+    answered(draft, event, end_replied if event.op is Op.CONFIRM or event.op is Op.CANCEL else try_replied)
 
 
 def try_replied(draft: Draft, event: Replied) -> None:
@@ -340,22 +330,18 @@ def resume(draft: Draft) -> None:
 
 
 def retried(draft: Draft, event: Retry) -> None:
-    """A person asks for another round: attempts are counted anew."""
+    """A person asks for another round."""
     doc = draft.doc
     if doc.resolving or (doc.phase is State.TRYING and doc.state is not State.FAILED):
         return  # what is undecided goes its way within its deadline
-    draft.set(state=doc.phase, stuck="")
-    for index, branch in enumerate(draft.branches):
-        if branch.stuck or branch.due:
-            draft.put(index, stuck=False, spent=0, due=0)
-    draft.force()
+    count_anew(draft)
     resume(draft)
 
 
 def poisoned(draft: Draft, event: Poisoned) -> None:
     """Park a transaction that takes its nodes down: nothing of it is called until a person asks for it."""
     forget_calls(draft)
-    ask_person(draft, f"{POISON}: taken over {event.claims} times without progress")
+    park_poisoned(draft, event)
 
 
 RULES: dict[type, Callable[[Draft, Any], None]] = {

@@ -35,9 +35,8 @@ from typing import Any, Final
 
 from msgspec import Raw
 
-from troth.core.draft import Draft, replace
-from troth.core.driving import close, send
-from troth.core.function import ask_person
+from troth.core.draft import Draft
+from troth.core.driving import close, count_anew, send
 from troth.core.move import (
     Aborted,
     Doomed,
@@ -66,9 +65,9 @@ from troth.core.phases import (
 )
 from troth.core.plan import Plan
 from troth.core.quick import Fate, Op, State, Word
-from troth.core.replies import longer_trail
+from troth.core.replies import answered
 from troth.core.retry import micros
-from troth.core.saga import POISON, moved_deadline, resolved
+from troth.core.saga import POISON, moved_deadline, park_poisoned, resolved
 from troth.core.state import Branch, Saga, Transaction
 from troth.core.tcc import index_of, never_registered
 
@@ -148,19 +147,9 @@ def submitted(draft: Draft, event: Submitted) -> None:
 
 
 def replied(draft: Draft, event: Replied) -> None:
-    """A call was answered. One that is not the newest of its op says nothing new."""
-    branch = draft.branches[event.branch]
-    if not branch.calling or branch.op is not event.op or branch.attempt != event.attempt:
-        return
-    draft.branches[event.branch] = replace(branch, calling=False, trail=longer_trail(branch, event))
-    if event.op is Op.PREPARE:
-        voted(draft, event)
-    elif draft.doc.phase is State.TRYING:
-        last_replied(draft, event)
-    else:
-        ended(draft, event)
-    if draft.doc.resolving and not draft.doc.finished:
-        close(draft)
+    """A call was answered."""
+    later = last_replied if draft.doc.phase is State.TRYING else ended
+    answered(draft, event, voted if event.op is Op.PREPARE else later)
 
 
 def voted(draft: Draft, event: Replied) -> None:
@@ -233,22 +222,18 @@ def forget_calls(draft: Draft, slow: int = 0) -> None:
 
 
 def retried(draft: Draft, event: Retry) -> None:
-    """A person asks for another round: attempts are counted anew."""
+    """A person asks for another round."""
     doc = draft.doc
     if doc.resolving or not doc.recorded:
         return
-    draft.set(state=doc.phase, stuck="")
-    for index, branch in enumerate(draft.branches):
-        if branch.stuck or branch.due:
-            draft.put(index, stuck=False, spent=0, due=0)
-    draft.force()
+    count_anew(draft)
     resume(draft)
 
 
 def poisoned(draft: Draft, event: Poisoned) -> None:
     """Park a transaction that takes its nodes down: nothing of it is called until a person asks for it."""
     forget_calls(draft)
-    ask_person(draft, f"{POISON}: taken over {event.claims} times without progress")
+    park_poisoned(draft, event)
 
 
 RULES: Final[dict[type, Callable[[Draft, Any], None]]] = {
