@@ -13,11 +13,11 @@ from msgspec import Raw
 from troth.app.current import SCOPE, FunctionScope
 from troth.app.message_participants import PRODUCER, CheckBack, checked_check
 from troth.app.naming import checked_gid, checked_name, checked_seconds
-from troth.app.transactions import UNHASHED, check_lost, told_of
+from troth.app.transactions import explain, refuse_begun
 from troth.core import limits, message
 from troth.core.plan import Plan
 from troth.core.state import Transaction
-from troth.engine.live import Live, doc_of
+from troth.engine.live import Live
 from troth.engine.messages import Producer
 from troth.engine.node import Node
 from troth.participant.database import Guarded
@@ -25,7 +25,6 @@ from troth.participant.handles import Handle, handle_of
 from troth.participant.producing import identified
 from troth.ports.caller import Call
 from troth.ports.errors import AlreadyBegun, ConfigurationError, DefinitionError, GidConflict, LimitExceeded
-from troth.ports.store import LedgerEntry, Record
 from troth.wire.codec import content_hash
 from troth.wire.envelope import Envelope, payload_of
 
@@ -174,10 +173,9 @@ async def begin_message(node: Node, what: Sending) -> Producer:
     :raises NotAccepted: nothing was written.
     """
     content = content_hash(PATTERN, what.plan.name, what.input)
+    told_taken = partial(taken, content=content)
     if what.gid is not None:
-        refuse_taken(node, what.gid, content)
-        check_free(await node.io(node.store.get, what.gid), what.gid, content)
-        refuse_taken(node, what.gid, content)
+        await refuse_begun(node, what.gid, content, told_taken)
     future: asyncio.Future[Live] = node.loop.create_future()
 
     def told(live: Live) -> None:
@@ -199,36 +197,11 @@ async def begin_message(node: Node, what: Sending) -> Producer:
     try:
         await future
         if live.lost is not None:
-            await explain(node, live, content)
+            await explain(node, live, content, told_taken)
     except BaseException:
         producer.left("its sender did not wait for its begin")
         raise
     return producer
-
-
-async def explain(node: Node, live: Live, content: bytes) -> None:
-    """Raise why a message could not begin."""
-    check_lost(node, live, "accepted")
-    check_free(await node.io(node.store.get, live.gid), live.gid, content)
-    await told_of(node, live, None, "accepted")
-    raise AlreadyBegun(live.gid)
-
-
-def refuse_taken(node: Node, gid: str, content: bytes) -> None:
-    """Raise if this node drives the gid."""
-    live = node.driver.by_gid.get(gid)
-    if live is not None:
-        raise taken(live.saga.doc, content)
-
-
-def check_free(found: Record | LedgerEntry | None, gid: str, content: bytes) -> None:
-    """Raise if the log knows the gid."""
-    if isinstance(found, LedgerEntry):
-        if found.content not in (content, UNHASHED):
-            raise GidConflict(gid, "it ended long ago")
-        raise AlreadyBegun(gid, found.outcome)
-    if isinstance(found, Record):
-        raise taken(doc_of(found), content)
 
 
 def taken(doc: Transaction, content: bytes) -> AlreadyBegun | GidConflict:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,16 +13,15 @@ from msgspec import Raw
 
 from troth.app.tcc_form import Branch, TccForm
 from troth.app.tcc_tries import Opened
-from troth.app.transactions import UNHASHED, Beginning, Content, Seen, check_lost, told_of, watch
+from troth.app.transactions import Beginning, Content, Seen, explain, refuse_begun, watch
 from troth.core import ids, limits
 from troth.core.plan import Plan
 from troth.core.reply import NULL
 from troth.core.retry import budget
 from troth.core.state import Transaction
-from troth.engine.live import Live, doc_of
+from troth.engine.live import Live
 from troth.engine.node import Node
 from troth.ports.errors import AlreadyBegun, DefinitionError, GidConflict, LimitExceeded
-from troth.ports.store import LedgerEntry, Record
 from troth.wire.codec import content_hash
 
 if TYPE_CHECKING:
@@ -43,10 +43,9 @@ async def open_block(node: Node, plan: Plan, gid: str | None, timeout: float | N
     :raises NotAccepted: nothing was written.
     """
     content = content_hash(PATTERN, plan.name, NULL)
+    told_taken = partial(taken, plan=plan)
     if gid is not None:
-        refuse_taken(node, gid, content, plan)
-        check_free(await node.io(node.store.get, gid), gid, content, plan)
-        refuse_taken(node, gid, content, plan)
+        await refuse_begun(node, gid, content, told_taken)
     future: asyncio.Future[Live] = node.loop.create_future()
 
     def told(live: Live) -> None:
@@ -64,36 +63,11 @@ async def open_block(node: Node, plan: Plan, gid: str | None, timeout: float | N
     try:
         await future
         if live.lost is not None:
-            await explain(node, live, content, plan)
+            await explain(node, live, content, told_taken)
     except BaseException:  # nobody will go on with it
         host.abort("its initiator did not wait for its begin")
         raise
     return host
-
-
-async def explain(node: Node, live: Live, content: bytes, plan: Plan) -> None:
-    """Raise why a block could not begin."""
-    check_lost(node, live, "accepted")
-    check_free(await node.io(node.store.get, live.gid), live.gid, content, plan)
-    await told_of(node, live, None, "accepted")
-    raise AlreadyBegun(live.gid)
-
-
-def refuse_taken(node: Node, gid: str, content: bytes, plan: Plan) -> None:
-    """Raise if this node drives the gid."""
-    live = node.driver.by_gid.get(gid)
-    if live is not None:
-        raise taken(live.saga.doc, plan)
-
-
-def check_free(found: Record | LedgerEntry | None, gid: str, content: bytes, plan: Plan) -> None:
-    """Raise if the log knows the gid."""
-    if isinstance(found, LedgerEntry):
-        if found.content not in (content, UNHASHED):
-            raise GidConflict(gid, "it ended long ago")
-        raise AlreadyBegun(gid, found.outcome)
-    if isinstance(found, Record):
-        raise taken(doc_of(found), plan)
 
 
 def taken(doc: Transaction, plan: Plan) -> AlreadyBegun | GidConflict:

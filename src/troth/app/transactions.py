@@ -27,6 +27,8 @@ LAST_LOOK = 0.25
 """Seconds between two looks at a transaction that another process drives: grows from the first to the last."""
 
 HostOf = Callable[[Live], Host]
+Taken = Callable[[Transaction], AlreadyBegun | GidConflict]
+"""What is told about a transaction that has the gid already."""
 
 
 class Seen(NamedTuple):
@@ -134,6 +136,44 @@ def difference(doc: Transaction, beginning: Beginning) -> str:
 def stored_content(doc: Transaction) -> bytes:
     """The content of a stored saga."""
     return content_hash(doc.pattern, doc.definition, doc.input)
+
+
+def refuse_driven(node: Node, gid: str, taken: Taken) -> None:
+    """For what must begin only once: raise if this node drives the gid.
+
+    :param taken: what is told about the transaction that is there.
+    """
+    live = node.driver.by_gid.get(gid)
+    if live is not None:
+        raise taken(live.saga.doc)
+
+
+def refuse_known(found: Record | LedgerEntry | None, gid: str, content: bytes, taken: Taken) -> None:
+    """For what must begin only once: raise if the log knows the gid.
+
+    :param content: what was to begin.
+    """
+    if isinstance(found, LedgerEntry):
+        if found.content not in (content, UNHASHED):
+            raise GidConflict(gid, "it ended long ago")
+        raise AlreadyBegun(gid, found.outcome)
+    if isinstance(found, Record):
+        raise taken(doc_of(found))
+
+
+async def refuse_begun(node: Node, gid: str, content: bytes, taken: Taken) -> None:
+    """For what must begin only once: raise if the gid is there, here or in the log."""
+    refuse_driven(node, gid, taken)
+    refuse_known(await node.io(node.store.get, gid), gid, content, taken)
+    refuse_driven(node, gid, taken)
+
+
+async def explain(node: Node, live: Live, content: bytes, taken: Taken) -> None:
+    """Raise why what must begin only once could not begin."""
+    check_lost(node, live, "accepted")
+    refuse_known(await node.io(node.store.get, live.gid), live.gid, content, taken)
+    await told_of(node, live, None, "accepted")
+    raise AlreadyBegun(live.gid)
 
 
 def check_ledger(entry: LedgerEntry, gid: str, beginning: Beginning | None) -> None:
