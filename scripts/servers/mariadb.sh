@@ -5,47 +5,20 @@
 # state and unpacked. An installed server is used as it is. What is there already is left alone.
 set -eu
 dest=${1:?usage: mariadb.sh DEST}
-say() { printf 'mariadb: %s\n' "$*"; }
-fail() { printf 'mariadb: %s\n' "$*" >&2; exit 1; }
+name=mariadb
+. "$(dirname "$0")/../debian.sh"
 
 if [ -x "$dest/usr/sbin/mariadbd" ]; then exit 0; fi
 for installed in /usr/sbin/mariadbd /usr/local/sbin/mariadbd /usr/libexec/mariadbd; do
   if [ -x "$installed" ]; then exit 0; fi
 done
-command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
-  fail "no apt-get and dpkg here: install MariaDB's server by hand (mariadbd in /usr/sbin), or go without its tests"
-
-case $dest in /*) ;; *) dest=$(pwd)/$dest ;; esac
-part=$dest.part
-rm -rf "$part"
-mkdir -p "$part/apt/lists/partial" "$part/apt/archives/partial" "$part/packages" "$part/root"
-: > "$part/apt/status"
-trap 'rm -rf "$part"' EXIT
-cat > "$part/apt/apt.conf" <<CONF
-Dir::State "$part/apt";
-Dir::State::lists "$part/apt/lists";
-Dir::State::status "$part/apt/status";
-Dir::Cache::archives "$part/apt/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-Acquire::Languages "none";
-Debug::NoLocking "1";
-CONF
-export APT_CONFIG="$part/apt/apt.conf"
-log=$part/apt/log
-
-say "fetching the server's packages (once; about 12 MB, and the package lists)"
-apt-get --quiet update >"$log" 2>&1 || true # one source of many may be away; what counts is whether the packages are found
+begin "install MariaDB's server by hand (mariadbd in /usr/sbin), or go without its tests" "12 MB"
 wanted="mariadb-server-core mariadb-client-core mariadb-common mysql-common"
 for library in libaio1 libaio1t64 liburing2 libnuma1 libpmem1 libsnappy1v5; do
   if apt-cache show "$library" >/dev/null 2>&1; then wanted="$wanted $library"; fi
 done
 # shellcheck disable=SC2086
-(cd "$part/packages" && apt-get --quiet download $wanted) >>"$log" 2>&1 || {
-  tail -n 5 "$log" >&2
-  fail "the packages could not be fetched (above is what apt-get said)"
-}
-for package in "$part"/packages/*.deb; do dpkg -x "$package" "$part/root"; done
+unpack $wanted
 rm -rf "$part/root/usr/share/doc" "$part/root/usr/share/man"
 rm -rf "$dest"
 mv "$part/root" "$dest"

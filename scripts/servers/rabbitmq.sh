@@ -5,45 +5,18 @@
 # state and unpacked. What is there already is left alone.
 set -eu
 dest=${1:?usage: rabbitmq.sh DEST}
-say() { printf 'rabbitmq: %s\n' "$*"; }
-fail() { printf 'rabbitmq: %s\n' "$*" >&2; exit 1; }
+name=rabbitmq
+. "$(dirname "$0")/../debian.sh"
 
 if [ -x "$dest/usr/lib/erlang/bin/erl" ]; then exit 0; fi
-command -v apt-get >/dev/null && command -v dpkg >/dev/null ||
-  fail "no apt-get and dpkg here: go without RabbitMQ's tests"
-
-case $dest in /*) ;; *) dest=$(pwd)/$dest ;; esac
-part=$dest.part
-rm -rf "$part"
-mkdir -p "$part/apt/lists/partial" "$part/apt/archives/partial" "$part/packages" "$part/root"
-: > "$part/apt/status"
-trap 'rm -rf "$part"' EXIT
-cat > "$part/apt/apt.conf" <<CONF
-Dir::State "$part/apt";
-Dir::State::lists "$part/apt/lists";
-Dir::State::status "$part/apt/status";
-Dir::Cache::archives "$part/apt/archives";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-Acquire::Languages "none";
-Debug::NoLocking "1";
-CONF
-export APT_CONFIG="$part/apt/apt.conf"
-log=$part/apt/log
-
-say "fetching the server's packages (once; about 34 MB, and the package lists)"
-apt-get --quiet update >"$log" 2>&1 || true # one source of many may be away; what counts is whether the packages are found
+begin "go without RabbitMQ's tests" "34 MB"
 wanted="rabbitmq-server"
 for part_of_erlang in base asn1 crypto eldap ftp inets mnesia os-mon parsetools public-key runtime-tools snmp ssl syntax-tools \
   tftp tools xmerl; do
   wanted="$wanted erlang-$part_of_erlang"
 done
 # shellcheck disable=SC2086
-(cd "$part/packages" && apt-get --quiet download $wanted) >>"$log" 2>&1 || {
-  tail -n 5 "$log" >&2
-  fail "the packages could not be fetched (above is what apt-get said)"
-}
-for package in "$part"/packages/*.deb; do dpkg -x "$package" "$part/root"; done
+unpack $wanted
 rm -rf "$part/root/usr/share"
 
 # The launchers name the place where Debian installs Erlang; let them take it from the environment.
