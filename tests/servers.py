@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,40 +12,49 @@ FETCHED = Path(__file__).resolve().parents[1] / ".servers"
 """Where scripts/setup.sh puts the servers that no package index has."""
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[object]:
-    """A private PostgreSQL for the session. Its databases are the tests' own: `PostgresServer.new_database`."""
-    pytest.importorskip("psycopg", reason="PostgreSQL: psycopg isn't installed")
-    pytest.importorskip("psutil", reason="PostgreSQL: psutil isn't installed")
-    from troth.testing.servers.postgres import PostgresServer
+def lent(what: str, needed: dict[str, str], make: Callable[[], Any]) -> Iterator[object]:
+    """A server for as long as the fixture lasts.
+
+    :param what: how the skip names it.
+    :param needed: modules that its tests import, and what to install for each.
+    :param make: imports and starts it.
+    """
+    for module, package in needed.items():
+        pytest.importorskip(module, reason=f"{what}: {package} isn't installed")
     from troth.testing.servers.process import ServerUnavailableError
 
     try:
-        server = PostgresServer()
+        server = make()
     except ServerUnavailableError as error:
-        pytest.skip(f"PostgreSQL: {error}")
+        pytest.skip(f"{what}: {error}")
     try:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[object]:
+    """A private PostgreSQL for the session. Its databases are the tests' own: `PostgresServer.new_database`."""
+
+    def make() -> Any:
+        from troth.testing.servers.postgres import PostgresServer
+
+        return PostgresServer()
+
+    yield from lent("PostgreSQL", {"psycopg": "psycopg", "psutil": "psutil"}, make)
 
 
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[object]:
     """A private MariaDB for the session; its databases are the tests' own."""
-    pytest.importorskip("pymysql", reason="MariaDB: PyMySQL isn't installed")
-    pytest.importorskip("asyncmy", reason="MariaDB: asyncmy isn't installed")
-    from troth.testing.servers.mariadb import MariadbServer
-    from troth.testing.servers.process import ServerUnavailableError
 
-    try:
-        server = MariadbServer(FETCHED / "mariadb")
-    except ServerUnavailableError as error:
-        pytest.skip(f"MariaDB: {error}")
-    try:
-        yield server
-    finally:
-        server.close()
+    def make() -> Any:
+        from troth.testing.servers.mariadb import MariadbServer
+
+        return MariadbServer(FETCHED / "mariadb")
+
+    yield from lent("MariaDB", {"pymysql": "PyMySQL", "asyncmy": "asyncmy"}, make)
 
 
 @pytest.fixture(scope="session")
@@ -57,52 +67,34 @@ def postgres_uri(postgres_server: object) -> str:
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[object]:
     """A private Valkey for the session; tests keep to keys of their own. One that is killed is a test's own."""
-    pytest.importorskip("redis", reason="Valkey: redis-py isn't installed")
-    pytest.importorskip("psutil", reason="Valkey: psutil isn't installed")
-    from troth.testing.servers.process import ServerUnavailableError
-    from troth.testing.servers.valkey import ValkeyServer
 
-    try:
-        server = ValkeyServer()
-    except ServerUnavailableError as error:
-        pytest.skip(f"Valkey: {error}")
-    try:
-        yield server
-    finally:
-        server.close()
+    def make() -> Any:
+        from troth.testing.servers.valkey import ValkeyServer
+
+        return ValkeyServer()
+
+    yield from lent("Valkey", {"redis": "redis-py", "psutil": "psutil"}, make)
 
 
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[object]:
     """A private RabbitMQ for the session: it takes seconds to start, so tests share it, and few kill it."""
-    pytest.importorskip("aio_pika", reason="RabbitMQ: aio-pika isn't installed")
-    pytest.importorskip("psutil", reason="RabbitMQ: psutil isn't installed")
-    from troth.testing.servers.process import ServerUnavailableError
-    from troth.testing.servers.rabbitmq import RabbitmqServer
 
-    try:
-        server = RabbitmqServer(FETCHED / "rabbitmq")
-    except ServerUnavailableError as error:
-        pytest.skip(f"RabbitMQ: {error}")
-    try:
-        yield server
-    finally:
-        server.close()
+    def make() -> Any:
+        from troth.testing.servers.rabbitmq import RabbitmqServer
+
+        return RabbitmqServer(FETCHED / "rabbitmq")
+
+    yield from lent("RabbitMQ", {"aio_pika": "aio-pika", "psutil": "psutil"}, make)
 
 
 @pytest.fixture(scope="session")
 def nats_server() -> Iterator[object]:
     """A private NATS server with JetStream for the session; one that is killed is a test's own."""
-    pytest.importorskip("nats", reason="NATS: nats-py isn't installed")
-    pytest.importorskip("psutil", reason="NATS: psutil isn't installed")
-    from troth.testing.servers.nats import NatsServer
-    from troth.testing.servers.process import ServerUnavailableError
 
-    try:
-        server = NatsServer()
-    except ServerUnavailableError as error:
-        pytest.skip(f"NATS: {error}")
-    try:
-        yield server
-    finally:
-        server.close()
+    def make() -> Any:
+        from troth.testing.servers.nats import NatsServer
+
+        return NatsServer()
+
+    yield from lent("NATS", {"nats": "nats-py", "psutil": "psutil"}, make)

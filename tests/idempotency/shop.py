@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import sessionmaker
 
 from troth import Troth
 from troth.participant.database import Guarded
@@ -96,3 +100,56 @@ async def aexecute(db: Any, sql: str, *params: Any) -> list[Any]:
     cursor = db.cursor()
     await cursor.execute(sql, params)
     return list(await cursor.fetchall()) if cursor.description else []
+
+
+SERVICES = pytest.mark.services
+LIBRARIES = [
+    pytest.param("sqlite", id="sqlite"),
+    pytest.param("psycopg", id="postgres", marks=SERVICES),
+    pytest.param("psycopg-async", id="postgres-async", marks=SERVICES),
+    pytest.param("serializable", id="postgres-serializable", marks=SERVICES),
+    pytest.param("asyncpg", id="asyncpg", marks=SERVICES),
+    pytest.param("pymysql", id="mariadb", marks=SERVICES),
+    pytest.param("asyncmy", id="mariadb-async", marks=SERVICES),
+]
+"""Each library but SQLAlchemy, in each colour; see `shop_of`."""
+
+
+def lent_shop(kind: str, request: pytest.FixtureRequest, folder: Path, mysql_tables: tuple[str, ...]) -> Iterator[Shop]:
+    """A database with a table of orders, behind one library, in one colour, for as long as a fixture lasts.
+
+    :param mysql_tables: created beforehand on MariaDB, where none can be made inside of a transaction.
+    """
+    made, engine = shop_of(kind, request, folder, mysql_tables)
+    yield made
+    made.close()
+    if engine is not None and made.colour == "sync":
+        engine.dispose()
+
+
+def shop_of(kind: str, request: pytest.FixtureRequest, folder: Path, mysql_tables: tuple[str, ...]) -> tuple[Shop, Any]:
+    """The shop, and its engine if it has one; see `lent_shop`."""
+    file = f"sqlite:///{folder / 'orders.db'}"
+    if kind == "sqlite":
+        return Shop(file, "sync", "?"), None
+    if kind == "sqlite-sessions":
+        engine: Any = sqlalchemy.create_engine(file)
+        return Shop(sessionmaker(engine), "sync", ":?"), engine
+    if "my" in kind:
+        server: Any = request.getfixturevalue("mariadb_server")
+        url = server.new_database()
+        for table in (TABLE, *mysql_tables):
+            server.execute(table, url.rpartition("/")[2])
+        if kind != "mysql-sessions":
+            return Shop(url, "sync" if kind == "pymysql" else "async", "%s", table=False), None
+        engine = sqlalchemy.create_engine(url.replace("mysql:", "mysql+pymysql:").replace("mariadb:", "mysql+pymysql:"))
+        return Shop(sessionmaker(engine), "sync", ":?", table=False), engine
+    server = request.getfixturevalue("postgres_server")
+    uri = server.new_schema()
+    if kind == "asyncpg":
+        return Shop(uri.replace("postgresql:", "postgresql+asyncpg:"), "async", ":?"), None
+    if kind == "async-sessions":
+        engine = create_async_engine(uri.replace("postgresql:", "postgresql+psycopg:"))
+        return Shop(async_sessionmaker(engine), "async", ":?"), engine
+    level = {"isolation": "serializable"} if kind == "serializable" else {}
+    return Shop(uri, "async" if kind == "psycopg-async" else "sync", "%s", **level), None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import subprocess
 from pathlib import Path
 
 from troth.testing.servers.process import (
+    PrivateServer,
     ServerProcess,
     ServerUnavailableError,
     free_port,
@@ -28,7 +28,7 @@ def find_files(fetched: Path | None) -> Path:
     raise ServerUnavailableError("no MariaDB server: run scripts/servers/mariadb.sh .servers/mariadb, or install one")
 
 
-class MariadbServer:
+class MariadbServer(PrivateServer):
     """One MariaDB with a data directory and a port of its own, for the life of the object.
 
     :param fetched: where the server's files may be; see `find_files`.
@@ -125,16 +125,3 @@ class MariadbServer:
         name = f"t{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
-
-    def crash(self) -> None:
-        """SIGKILL the server."""
-        self.process.kill()
-
-    def start(self) -> None:
-        """Start it again on the same data and port."""
-        self.process.start()
-
-    def close(self) -> None:
-        """Stop the server and delete its data; can be called twice."""
-        self.process.stop(signal.SIGKILL)  # at once: nothing of it is kept
-        remove(self._directory)

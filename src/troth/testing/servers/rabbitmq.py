@@ -7,7 +7,7 @@ import os
 import socket
 from pathlib import Path
 
-from troth.testing.servers.process import ServerProcess, ServerUnavailableError, free_port, private_directory, remove
+from troth.testing.servers.process import PrivateServer, ServerProcess, ServerUnavailableError, free_port, private_directory, remove
 
 ALARM = "2GB"
 """Memory at which it would stop publishers: a share of the machine's would depend on the machine."""
@@ -23,7 +23,7 @@ def find_files(fetched: Path | None) -> Path:
     raise ServerUnavailableError("no RabbitMQ server: run scripts/servers/rabbitmq.sh .servers/rabbitmq")
 
 
-class RabbitmqServer:
+class RabbitmqServer(PrivateServer):
     """One RabbitMQ with a data directory and a port of its own, for the life of the object. It takes seconds to start.
 
     :param fetched: where the server's files may be.
@@ -90,14 +90,6 @@ class RabbitmqServer:
     def uri(self) -> str:
         """Where to connect to, as ``amqp://…``."""
         return f"amqp://guest:guest@127.0.0.1:{self.port}/"
-
-    def crash(self) -> None:
-        """SIGKILL the server."""
-        self.process.kill()
-
-    def start(self) -> None:
-        """Start it again on the same data and port."""
-        self.process.start()
 
     def close(self) -> None:
         """Stop the server and delete its data; can be called twice."""

